@@ -1,0 +1,142 @@
+"""templates/ → Catalog: every control's metadata, checked whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+from ringfence.documents import Document, load
+from ringfence.errors import InputError, Place, RingfenceError, nearest, raise_all
+from ringfence.model import PROFILES, Control, Emit, Param, Severity, Stage, Wave
+from ringfence.spec.judge import judge
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Every control by id, in the order of ids."""
+
+    controls: Mapping[str, Control]
+    folders: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[Control]:
+        return iter(self.controls.values())
+
+    def get(self, id_: str, place: Place | None = None) -> Control:
+        """The control called `id_`; raises InputError with the nearest id."""
+        if id_ not in self.controls:
+            raise InputError(
+                f'unknown control "{id_}"', place=place, hint=nearest(id_, self.controls) or "see `ringfence list`"
+            )
+        return self.controls[id_]
+
+
+def load_catalog(folders: Sequence[FilePath]) -> Catalog:
+    """The catalogue in `folders`; a control in a later folder replaces none: ids are unique."""
+    errors: list[RingfenceError] = []
+    controls: dict[str, Control] = {}
+    for folder in folders:
+        for file in sorted(folder.glob("*/*/control.yaml")):
+            if file.parent.parent.name == "app":  # Copier templates, no controls
+                continue
+            try:
+                control = _control(load(file.read_bytes(), _shown(file)), file)
+            except RingfenceError as bad:
+                errors.append(bad)
+                continue
+            if control.id in controls:
+                errors.append(
+                    InputError(
+                        f'control "{control.id}" exists already',
+                        place=control.place,
+                        hint=f"the other is {controls[control.id].folder}",
+                    )
+                )
+            controls[control.id] = control
+    for control in controls.values():
+        errors.extend(_cross_errors(control, controls))
+    raise_all(errors)
+    return Catalog(dict(sorted(controls.items())), tuple(str(f) for f in folders))
+
+
+def _shown(file: FilePath) -> str:
+    """`templates/<domain>/<control>/<file>`: the same on every machine."""
+    return "/".join(("templates", *file.parts[-3:]))
+
+
+def _control(document: Document, file: FilePath) -> Control:
+    data = judge(document, "control")
+    return Control(
+        id=file.parent.name,
+        domain=file.parent.parent.name,
+        folder=str(file.parent),
+        title=data["title"],
+        profile=data["profile"],
+        stages={p: Stage(s) for p, s in data["stage"].items()},
+        floor=Stage(data["floor"]),
+        severity=Severity(data["severity"]),
+        rationale=" ".join(data["rationale"].split()),
+        references={f: tuple(ids) for f, ids in data["references"].items()},
+        params={name: _param(name, p) for name, p in data["params"].items()},
+        emits=tuple(_emit(e) for e in data["emits"]),
+        requires=tuple(data["requires"]),
+        proof=tuple(data["proof"]),
+        audit_form=data["no_audit_form"] or "",
+        exceptions=data["exceptions"],
+        place=Place(document.file, 1, 1),
+    )
+
+
+def _param(name: str, data: dict[str, Any]) -> Param:
+    return Param(
+        name=name,
+        type=data["type"],
+        description=data["description"],
+        default=data["default"],
+        by_profile=data.get("by_profile", {}),
+        floor=data.get("floor", "free"),
+        choices=tuple(data.get("choices", ())),
+        minimum=data.get("minimum"),
+        maximum=data.get("maximum"),
+    )
+
+
+def _emit(data: dict[str, Any]) -> Emit:
+    return Emit(
+        template=data["template"],
+        each=data["each"],
+        fragment=data["fragment"],
+        mode=data["mode"],
+        wave=Wave(data["wave"]),
+        plane=data["plane"],
+        kubernetes=data["kubernetes"],
+        stages=tuple(data["stages"]),
+        when={fact: tuple(values) for fact, values in data["when"].items()},
+        keys=data["keys"],
+    )
+
+
+def _cross_errors(control: Control, controls: Mapping[str, Control]) -> list[RingfenceError]:
+    """What no schema can say: references between parts of the catalogue."""
+    errors: list[RingfenceError] = []
+
+    def refuse(message: str, hint: str | None = None) -> None:
+        errors.append(InputError(message, place=control.place, hint=hint))
+
+    for wanted in control.requires:
+        if wanted not in controls:
+            refuse(f'requires "{wanted}", which is no control', nearest(wanted, controls))
+    for emit in control.emits:
+        if not (FilePath(control.folder) / emit.template).is_file():
+            refuse(f'emits "{emit.template}", which is not in its folder')
+    if control.profile not in control.stages:
+        refuse(f'stage lacks its lowest profile "{control.profile}"')
+    ranks = [control.stage(p).rank for p in PROFILES]
+    if ranks != sorted(ranks):
+        refuse("its stage loosens from a profile to a stricter one")
+    if any(control.stages.get(p, Stage.OFF) is not Stage.OFF for p in PROFILES[: PROFILES.index(control.profile)]):
+        refuse(f'stage selects it below its lowest profile "{control.profile}"')
+    if not control.audit_form and not any("audit" in e.stages for e in control.emits):
+        refuse("no template serves stage audit", "add one, or say why in `no_audit_form`")
+    return errors

@@ -1,0 +1,354 @@
+"""YAML in, with a position for every value, and YAML out. The only importer of `yaml`.
+
+Reading follows the YAML 1.2 core schema and refuses what readers disagree on: plain scalars such as
+`yes` or `017`, duplicate keys, tags, merge keys, unbounded aliases. Writing uses an emitter of our own
+whose output means the same to PyYAML, ruamel, go-yaml and js-yaml.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+try:
+    from yaml.cyaml import CParser as _Parser
+except ImportError:  # a PyYAML built without libyaml: the same events, ten times slower
+    from yaml import SafeLoader as _Parser
+
+from ringfence.errors import InputError, Place
+
+Path = tuple[str | int, ...]
+
+MAX_BYTES = 16 * 1024 * 1024
+MAX_DEPTH = 64
+MAX_NODES = 2_000_000  # aliases count as what they expand to
+
+_INT = re.compile(r"-?(0|[1-9][0-9]*)\Z")
+_FLOAT = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+\Z")
+_CONSTANTS: dict[str, Any] = {"true": True, "false": False, "null": None, "": None}
+# Plain scalars that YAML 1.1 and 1.2 readers (PyYAML, go-yaml v2 and v3, js-yaml) read differently.
+_AMBIGUOUS = re.compile(
+    r"(?i:y|n|yes|no|on|off|true|false|null|~)\Z"
+    r"|[-+]?0[0-9_]+\Z|[-+]?0[obxOBX][0-9a-fA-F_]+\Z"
+    r"|[-+]?[0-9][0-9_]*_[0-9_]*\Z|\+[0-9.]+\Z"
+    r"|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?\Z"
+    r"|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+\Z|[-+]?[0-9]+\.\Z|[-+]?\.[0-9]+\Z"
+    r"|[-+]?\.(?i:inf|nan)\Z|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?\Z|=\Z"
+)
+_KUBECTL_BOOL = {w: b for b, ws in ((True, "y yes on true"), (False, "n no off false")) for w in ws.split()}
+
+
+@dataclass(slots=True)
+class Document:
+    """One YAML document: plain data, and where each value stands in its file."""
+
+    file: str
+    value: Any
+    text: str
+    index: int = 0
+    _marks: dict[Path, Place] | None = field(default=None, repr=False)
+
+    def place(self, path: Path = ()) -> Place:
+        """The position of the value at `path`, or of its nearest ancestor that exists."""
+        if self._marks is None:
+            marks: list[dict[Path, Place]] = []
+            list(_read(self.text, self.file, "kubectl", marks))
+            self._marks = marks[self.index]
+        for end in range(len(path), -1, -1):
+            if (place := self._marks.get(path[:end])) is not None:
+                return place
+        return Place(self.file)
+
+
+def decode(data: bytes, file: str) -> str:
+    """Text of a YAML file, within bounds; raises InputError for size, encoding and NUL bytes."""
+    if len(data) > MAX_BYTES:
+        raise InputError(
+            f"the file has {len(data):,} bytes; the limit is {MAX_BYTES:,}",
+            place=Place(file),
+            hint="split it into several files",
+        )
+    if (nul := data.find(b"\0")) >= 0:
+        line = data.count(b"\n", 0, nul) + 1
+        column = nul - data.rfind(b"\n", 0, nul)
+        raise InputError("NUL byte", place=Place(file, line, column), hint="save the file as UTF-8 text")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as bad:
+        line = data.count(b"\n", 0, bad.start) + 1
+        column = bad.start - data.rfind(b"\n", 0, bad.start)
+        raise InputError("not UTF-8", place=Place(file, line, column), hint="save the file as UTF-8 text") from bad
+
+
+def load(data: bytes | str, file: str) -> Document:
+    """The single document of a file of ours; raises InputError (all reading is strict)."""
+    found = load_all(data, file)
+    if len(found) != 1:
+        raise InputError(
+            f"{len(found)} documents in one file, expected one",
+            place=Place(file, 1, 1),
+            hint="keep one document a file" if found else "write the document",
+        )
+    return found[0]
+
+
+def load_all(data: bytes | str, file: str, dialect: str = "strict") -> list[Document]:
+    """Every document of a file. `dialect="kubectl"` reads plain scalars as kubectl does."""
+    text = decode(data, file) if isinstance(data, bytes) else data
+    return [Document(file, value, text, i) for i, value in enumerate(_read(text, file, dialect, None))]
+
+
+def load_marked(text: str, file: str) -> list[tuple[Any, dict[Path, Place]]]:
+    """Every document of `text` with its positions, in one strict pass."""
+    marks: list[dict[Path, Place]] = []
+    return list(zip(_read(text, file, "strict", marks), marks, strict=True))
+
+
+def _read(text: str, file: str, dialect: str, marks: list[dict[Path, Place]] | None) -> Iterator[Any]:
+    reader = _Reader(text, file, dialect, marks)
+    try:
+        yield from reader.documents()
+    except yaml.MarkedYAMLError as bad:
+        mark = bad.problem_mark or bad.context_mark
+        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
+        raise InputError(f"not YAML: {bad.problem or bad.context}", place=place) from bad
+    except yaml.reader.ReaderError as bad:
+        line = text.count("\n", 0, bad.position) + 1
+        column = bad.position - text.rfind("\n", 0, bad.position)
+        raise InputError(f"not YAML: {bad.reason}", place=Place(file, line, column)) from bad
+
+
+class _Reader:
+    """Builds values straight from parser events: one pass, bounded depth and size."""
+
+    def __init__(self, text: str, file: str, dialect: str, marks: list[dict[Path, Place]] | None) -> None:
+        self.next = _Parser(text).get_event
+        self.file = file
+        self.resolve = _plain_kubectl if dialect == "kubectl" else self._plain_strict
+        self.all_marks = marks
+        self.marks: dict[Path, Place] | None = None
+        self.nodes = 0
+        self.anchors: dict[str, tuple[Any, int]] = {}
+        self.event: Any = None
+
+    def documents(self) -> Iterator[Any]:
+        self.next()  # stream start
+        while (event := self.next()).__class__ is not yaml.StreamEndEvent:
+            if event.__class__ is yaml.DocumentStartEvent:
+                self.anchors = {}
+                if self.all_marks is not None:
+                    self.marks = {}
+                    self.all_marks.append(self.marks)
+                yield self.node(self.next(), (), 0)
+
+    def refuse(self, event: Any, message: str, hint: str | None = None) -> InputError:
+        mark = event.start_mark
+        return InputError(message, place=Place(self.file, mark.line + 1, mark.column + 1), hint=hint)
+
+    def node(self, event: Any, path: Path, depth: int) -> Any:
+        kind = event.__class__
+        start = self.nodes
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise self.refuse(event, f"more than {MAX_NODES:,} values, aliases expanded", "split the file")
+        if self.marks is not None:
+            self.marks.setdefault(path, Place(self.file, event.start_mark.line + 1, event.start_mark.column + 1))
+        if kind is yaml.AliasEvent:
+            return self.alias(event)
+        if event.tag is not None and event.tag != "!":
+            raise self.refuse(event, f"tag {event.tag!r} is not allowed", "remove the tag")
+        if kind is yaml.ScalarEvent:
+            value = event.value if event.style else self.resolve(event)
+        elif depth >= MAX_DEPTH:
+            raise self.refuse(event, f"nested deeper than {MAX_DEPTH} levels", "flatten the document")
+        elif kind is yaml.MappingStartEvent:
+            value = self.mapping(path, depth)
+        else:
+            value = self.sequence(path, depth)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = (value, self.nodes - start)
+        return value
+
+    def alias(self, event: Any) -> Any:
+        if event.anchor not in self.anchors:
+            raise self.refuse(event, f"alias *{event.anchor} has no anchor before it")
+        value, size = self.anchors[event.anchor]
+        self.nodes += size
+        if self.nodes > MAX_NODES:
+            raise self.refuse(event, f"aliases expand to more than {MAX_NODES:,} values", "write the values out")
+        return value
+
+    def mapping(self, path: Path, depth: int) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        following = self.next
+        while (event := following()).__class__ is not yaml.MappingEndEvent:
+            if event.__class__ is not yaml.ScalarEvent:
+                raise self.refuse(event, "a key must be a string", "quote it")
+            key = event.value
+            if not event.style and not isinstance(self.resolve(event), str):
+                raise self.refuse(event, f"a key must be a string, {key!r} is not", f'quote it: "{key}"')
+            if key == "<<":
+                raise self.refuse(event, "merge keys (<<) are not allowed", "write the fields out")
+            if key in out:
+                raise self.refuse(event, f'duplicate key "{key}"', "remove one of the two")
+            if self.marks is not None:
+                mark = event.start_mark
+                self.marks[(*path, key)] = Place(self.file, mark.line + 1, mark.column + 1)
+                out[key] = self.node(following(), (*path, key), depth + 1)
+            else:
+                out[key] = self.node(following(), path, depth + 1)
+        return out
+
+    def sequence(self, path: Path, depth: int) -> list[Any]:
+        out: list[Any] = []
+        while (event := self.next()).__class__ is not yaml.SequenceEndEvent:
+            child = (*path, len(out)) if self.marks is not None else path
+            out.append(self.node(event, child, depth + 1))
+        return out
+
+    def _plain_strict(self, event: Any) -> Any:
+        text = event.value
+        first = text[:1]
+        if first.isalpha() and len(text) > 5:
+            return text
+        if text in _CONSTANTS:
+            return _CONSTANTS[text]
+        if _INT.match(text):
+            return int(text)
+        if _FLOAT.match(text):
+            return float(text)
+        if _AMBIGUOUS.match(text):
+            hint = {True: "write true", False: "write false"}.get(_KUBECTL_BOOL.get(text.lower()))  # type: ignore[arg-type] # None finds nothing
+            raise self.refuse(
+                event,
+                f"YAML readers disagree on the plain scalar {text}",
+                f'quote it: "{text}"' + (f", or {hint}" if hint else ""),
+            )
+        return text
+
+
+def _plain_kubectl(event: Any) -> Any:
+    """A plain scalar as kubectl reads it (YAML 1.1 booleans, octal and exponent numbers)."""
+    text = event.value
+    lower = text.lower()
+    if lower in _KUBECTL_BOOL and text in (lower, lower.title(), lower.upper()):
+        return _KUBECTL_BOOL[lower]
+    if text in ("", "~") or lower == "null":
+        return None
+    try:
+        if re.match(r"[-+]?0[0-7]+\Z", text):
+            return int(text, 8)
+        if re.match(r"[-+]?(0[xob][0-9a-f_]+|[0-9][0-9_]*)\Z", lower):
+            return int(text.replace("_", ""), 0)
+        if re.match(r"[-+]?([0-9][0-9_]*)?\.?[0-9]*([eE][-+]?[0-9]+)?\Z", text) and re.search(r"[0-9]", text):
+            return float(text.replace("_", ""))
+    except ValueError:
+        return text
+    return text
+
+
+# ---------------------------------------------------------------------------------------------- out
+
+_PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_/.\-]*\Z")
+_RESERVED = frozenset("y n yes no on off true false null none nan inf".split())
+_CLEAN = re.compile("[\x20-\x7e\u00a0-\u2027\u202a-\ud7ff\uf900-\ufefe\uff00-\ufffd\U00010000-\U0001ffff\n]+\\Z")
+_ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ue000-\uf8ff\ufffe\uffff]")
+
+
+def scalar(value: Any) -> str:
+    """A scalar as one line of YAML that every reader takes for the same value."""
+    if value.__class__ is str:
+        return quote(value)
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    if value is None:
+        return "null"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float) and value == value and abs(value) != float("inf"):
+        text = repr(value)
+        return text if "." in text else f'"{text}"' if "e" in text else text + ".0"
+    raise TypeError(f"{type(value).__name__} has no YAML form")
+
+
+def quote(text: str) -> str:
+    """A string, plain where that is safe in YAML 1.1 and 1.2, else double-quoted."""
+    if _PLAIN.match(text) and text.lower() not in _RESERVED:
+        return text
+    quoted = json.dumps(text, ensure_ascii=False)
+    return _ESCAPED.sub(lambda m: f"\\u{ord(m[0]):04x}", quoted)
+
+
+def _is_block(text: str) -> bool:
+    """Can `text` stand as a literal block: several clean lines, no odd white space at the edges?"""
+    return (
+        "\n" in text
+        and bool(_CLEAN.match(text))
+        and text.strip("\n") != ""
+        and text[0] not in " \n"
+        and not re.search(r"[ \t]\n|[ \t]\Z|\n\n\Z|\t", text)
+    )
+
+
+def emit(value: Any, write: Any, indent: int = 0) -> None:
+    """Write `value` as block YAML through `write(piece)`.
+
+    Pieces are strings; a value that is none of dict, list or scalar (a slot of a shape) is passed to
+    `write` as it is, so that the caller can fill it later with one line of text.
+    """
+    pad = "  " * indent
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            write(f"{pad}{quote(key)}:")
+            _emit_item(item, write, indent + 1)
+    else:
+        for item in value:
+            write(f"{pad}-")
+            if isinstance(item, Mapping) and item:
+                _emit_first(item, write, indent + 1)
+            else:
+                _emit_item(item, write, indent + 1)
+
+
+def _emit_first(item: Mapping[str, Any], write: Any, indent: int) -> None:
+    """A mapping in a list: its first key stands on the line of the dash."""
+    pad = ""
+    for key, value in item.items():
+        write(f"{pad or ' '}{quote(key)}:")
+        _emit_item(value, write, indent + 1)
+        pad = "  " * indent
+
+
+def _emit_item(item: Any, write: Any, indent: int) -> None:
+    if isinstance(item, (dict, list)):
+        if item:
+            write("\n")
+            emit(item, write, indent)
+        else:
+            write(" {}\n" if isinstance(item, dict) else " []\n")
+    elif isinstance(item, str) and item.__class__ is str and _is_block(item):
+        pad = "  " * indent
+        write(" |\n" if item.endswith("\n") else " |-\n")
+        write("".join(f"{pad}{line}\n" if line else "\n" for line in item.removesuffix("\n").split("\n")))
+    else:
+        write(" ")
+        write(scalar(item) if item is None or isinstance(item, (str, int, float)) else item)
+        write("\n")
+
+
+def dump(value: Any) -> str:
+    """`value` as one YAML document, keys in their own order."""
+    if not isinstance(value, (dict, list)) or not value:
+        return (
+            scalar(value) if not isinstance(value, (dict, list)) else "{}" if isinstance(value, dict) else "[]"
+        ) + "\n"
+    pieces: list[str] = []
+    emit(value, pieces.append)
+    return "".join(pieces)

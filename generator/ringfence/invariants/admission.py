@@ -1,0 +1,7 @@
+"""placeholder"""
+
+from __future__ import annotations
+
+from ringfence.invariants.rules import ObjectRule, SetRule
+
+RULES: tuple[ObjectRule | SetRule, ...] = ()

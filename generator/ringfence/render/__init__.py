@@ -1,0 +1,5 @@
+"""Templates → objects with origins. The only importer of jinja2."""
+
+from ringfence.render.renderer import Fragment, Renderer
+
+__all__ = ["Fragment", "Renderer"]

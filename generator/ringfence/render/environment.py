@@ -1,0 +1,204 @@
+"""Jinja as ringfence uses it: an immutable sandbox in which a template can only lay out values.
+
+`finalize` swaps each `{{ }}` value for a token and records it, so values never meet the YAML parser and
+can't change structure. Line marks at the ends of lines carry template line numbers into the output.
+"""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path as FilePath
+from typing import Any
+
+import jinja2
+from jinja2 import StrictUndefined, nodes, pass_environment
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from ringfence.errors import InputError, Place
+from ringfence.render.filters import FILTERS
+
+TOKEN_OPEN, TOKEN_CLOSE, MARK_OPEN, MARK_CLOSE = "\ue000", "\ue001", "\ue002", "\ue003"
+_PRIVATE = (TOKEN_OPEN, TOKEN_CLOSE, MARK_OPEN, MARK_CLOSE)
+_MAX_TEMPLATE = 64 * 1024
+_MAX_VALUES = 100_000
+
+_ALLOWED: tuple[type[nodes.Node], ...] = (
+    nodes.Template, nodes.Output, nodes.TemplateData, nodes.For, nodes.If, nodes.Assign, nodes.Name, nodes.Const,
+    nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair, nodes.CondExpr, nodes.Filter, nodes.Test, nodes.Getattr,
+    nodes.Getitem, nodes.Concat, nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Add,
+    nodes.Sub, nodes.Neg, nodes.Keyword,
+)  # fmt: skip
+_TESTS = ("defined", "none", "equalto", "eq", "ne", "in", "true", "false")
+
+
+class _Tokens(dict[int, str]):
+    def __missing__(self, index: int) -> str:
+        token = self[index] = f"{TOKEN_OPEN}{index}{TOKEN_CLOSE}"
+        return token
+
+
+class CompiledTemplate:
+    """One template, ready to lay out values."""
+
+    def __init__(self, environment: Environment, template: jinja2.Template, shown: str) -> None:
+        self._environment = environment
+        self._template = template
+        self.shown = shown
+
+    def layouts(self, context: dict[str, Any], name: str, subjects: Any) -> Iterator[tuple[str, list[Any]]]:
+        """Text and values for each subject, put into the context as `name`."""
+        values = self._environment.values
+        scope = self._template.new_context(context, shared=True)
+        render = self._template.root_render_func
+        for subject in subjects:
+            context[name] = subject
+            values.clear()
+            try:
+                text = "".join(render(scope))
+            except Exception as bad:
+                raise self._error(bad) from bad
+            yield text, values
+
+    def _error(self, bad: Exception) -> InputError:
+        """What went wrong in the template, at its own line."""
+        line, trace = 1, bad.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename == self._template.filename:
+                line = self._template.get_corresponding_lineno(trace.tb_lineno)
+            trace = trace.tb_next
+        if isinstance(bad, InputError):
+            bad.place = Place(self.shown, line, 1)
+            return bad
+        message = getattr(bad, "message", None) or str(bad)
+        hint = None
+        if isinstance(bad, jinja2.UndefinedError):
+            hint = "the context is `cluster`, `params`, `control` and, per namespace, `namespace`"
+        return InputError(f"template: {message}", place=Place(self.shown, line, 1), hint=hint)
+
+
+class Environment:
+    """Compiles templates; `values` holds what the last layout recorded."""
+
+    def __init__(self, cache: FilePath | None = None) -> None:
+        self.values: list[Any] = []
+        self._cache = cache
+        self._jinja = ImmutableSandboxedEnvironment(
+            undefined=StrictUndefined,
+            finalize=self._finalizer(),
+            autoescape=False,  # noqa: S701 # the output is YAML and values never enter it as text
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+            cache_size=0,
+        )
+        self._jinja.globals.clear()
+        self._jinja.filters = dict(FILTERS)
+        self._jinja.tests = {name: self._jinja.tests[name] for name in _TESTS}
+
+    def _finalizer(self) -> Callable[..., str]:
+        values, tokens = self.values, _Tokens()
+        append = values.append
+
+        @pass_environment  # so that Jinja does not fold constants past the token
+        def finalize(_: Any, value: Any) -> str:
+            if value.__class__ is not str:
+                if isinstance(value, StrictUndefined):
+                    str(value)  # raises, naming what is undefined
+                if value is None:
+                    raise InputError("a value is null", hint="leave the field out with {% if %}")
+            if len(values) >= _MAX_VALUES:
+                raise InputError(f"more than {_MAX_VALUES:,} values in one template")
+            append(value)
+            return tokens[len(values) - 1]
+
+        return finalize
+
+    def compile(self, file: FilePath, shown: str) -> CompiledTemplate:
+        """The template in `file`, refused with its line when it does more than lay out values."""
+        source = file.read_text(encoding="utf-8")
+        code = self._cached(source, shown)
+        template = jinja2.Template.from_code(self._jinja, code, {})
+        template.filename = shown
+        return CompiledTemplate(self, template, shown)
+
+    def _cached(self, source: str, shown: str) -> Any:
+        """The template's code, kept between runs by the digest of its source and of what compiles it."""
+        if self._cache is None:
+            return self._compile(source, shown)
+        import sys
+
+        key = sha256(f"{jinja2.__version__}\0{sys.version}\0{_FORMAT}\0{shown}\0{source}".encode()).hexdigest()
+        kept = self._cache / f"{key}.jinja"
+        try:
+            return marshal.loads(kept.read_bytes())  # noqa: S302 # a folder that only its owner can write, see cli
+        except (OSError, ValueError, EOFError, TypeError):
+            code = self._compile(source, shown)
+        try:
+            beside = kept.with_suffix(f".{id(code)}")
+            beside.write_bytes(marshal.dumps(code))
+            beside.replace(kept)
+        except OSError:
+            pass  # a cache that can't be written costs time, nothing else
+        return code
+
+    def _compile(self, source: str, shown: str) -> Any:
+        if len(source) > _MAX_TEMPLATE:
+            raise InputError(f"the template has over {_MAX_TEMPLATE:,} characters", place=Place(shown, 1, 1))
+        for char in _PRIVATE:
+            if char in source:
+                line = source[: source.index(char)].count("\n") + 1
+                raise InputError("private-use character in a template", place=Place(shown, line, 1), hint="remove it")
+        try:
+            tree = self._jinja.parse(source, shown, shown)
+        except jinja2.TemplateSyntaxError as bad:
+            raise InputError(f"template: {bad.message}", place=Place(shown, bad.lineno, 1)) from bad
+        self._check(tree, shown)
+        for data in tree.find_all(nodes.TemplateData):
+            data.data = _mark_lines(data.data, data.lineno)
+        return self._jinja.compile(tree, shown, shown)
+
+    def _check(self, tree: nodes.Template, shown: str) -> None:
+        """Refuse what a template has no need for: macros, includes, calls, foreign filters."""
+        pending: list[tuple[nodes.Node, int]] = [(tree, 0)]
+        while pending:
+            node, depth = pending.pop()
+            place = Place(shown, node.lineno or 1, 1)
+            if not isinstance(node, _ALLOWED):
+                what = type(node).__name__.lower()
+                raise InputError(
+                    f"template: {what} is not allowed",
+                    place=place,
+                    hint="templates lay out values: use for, if, set and filters",
+                )
+            if isinstance(node, nodes.Filter) and node.name not in FILTERS:
+                raise InputError(
+                    f'template: unknown filter "{node.name}"',
+                    place=place,
+                    hint="filters: " + ", ".join(sorted(FILTERS)),
+                )
+            if isinstance(node, nodes.Test) and node.name not in _TESTS:
+                raise InputError(
+                    f'template: unknown test "{node.name}"', place=place, hint="tests: " + ", ".join(_TESTS)
+                )
+            if isinstance(node, nodes.TemplateData) and (found := _leftover(node.data)):
+                line = node.lineno + node.data[: node.data.index(found)].count("\n")
+                raise InputError(
+                    f"template: leftover {found}",
+                    place=Place(shown, line, 1),
+                    hint="close the brace, or wrap foreign ones in {% raw %}",
+                )
+            pending.extend((child, depth + 1) for child in node.iter_child_nodes())
+
+
+_FORMAT = 2  # of the compiled code: raise it when marks, tokens or checks change
+
+
+def _leftover(text: str) -> str | None:
+    return next((brace for brace in ("}}", "%}", "#}") if brace in text), None)
+
+
+def _mark_lines(text: str, line: int) -> str:
+    parts = text.split("\n")
+    return "\n".join([f"{part}{MARK_OPEN}{line + i}{MARK_CLOSE}" for i, part in enumerate(parts[:-1])] + parts[-1:])

@@ -1,0 +1,136 @@
+"""Resolved controls × cluster → fragments: shapes with the strings that fill them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path as FilePath
+from typing import Any, NamedTuple
+
+from ringfence.errors import InputError, Place, RingfenceError, raise_all
+from ringfence.model import Emit, ResolvedControl, Shape, Stage
+from ringfence.render.environment import CompiledTemplate, Environment
+from ringfence.render.structure import Structure, freeze
+from ringfence.spec.facts import Cluster
+
+_CLUSTER_SUBJECT = (None,)
+
+
+class Fragment(NamedTuple):
+    """What one template gave for one object: all of it, or the part its control is answerable for."""
+
+    shape: Shape
+    values: tuple[str, ...]
+
+
+class Renderer:
+    """Renders clusters; keeps compiled templates and structures, so that a fleet shares them."""
+
+    def __init__(self, cache: FilePath | None = None) -> None:
+        self._environment = Environment(cache)
+        self._templates: dict[str, CompiledTemplate] = {}
+        self._structures: dict[Any, tuple[Shape, ...]] = {}
+
+    def render(
+        self, cluster: Cluster, controls: Sequence[ResolvedControl], part: tuple[int, int] = (0, 1)
+    ) -> list[Fragment]:
+        """Every fragment of these controls, in no promised order; raises all template errors at once.
+
+        `part` (k, n) takes the k-th of n equal parts of the tenants' namespaces; what is not per tenant
+        namespace belongs to part 0.
+        """
+        fragments: list[Fragment] = []
+        errors: list[RingfenceError] = []
+        for control in controls:
+            for emit in selected(control, cluster):
+                subjects = _subjects(emit, control, cluster, part)
+                try:
+                    fragments.extend(self._emit(cluster, control, emit, subjects))
+                except InputError as bad:
+                    errors.append(bad)
+        raise_all(errors)
+        return fragments
+
+    def _emit(
+        self, cluster: Cluster, control: ResolvedControl, emit: Emit, subjects: Sequence[Any]
+    ) -> Iterator[Fragment]:
+        if not subjects:
+            return
+        folder = control.control.folder
+        file = f"{folder}/{emit.template}"
+        shown = f"templates/{control.control.domain}/{control.id}/{emit.template}"
+        template = self._templates.get(file)
+        if template is None:
+            template = self._templates[file] = self._environment.compile(FilePath(file), shown)
+        each_namespace = emit.each != "cluster"
+        context = {"cluster": cluster, "params": control.params, "control": control}
+        structures = self._structures
+        slots = emit.each == "namespace"
+        for text, values in template.layouts(context, "namespace" if each_namespace else "subject", subjects):
+            key = (file, emit, text, tuple([freeze(v) for v in values if not slots or v.__class__ is not str]))
+            shapes = structures.get(key)
+            if shapes is None:
+                shapes = structures[key] = self._shapes(text, values, slots, shown, control, emit)
+            strings = tuple(values) if slots else ()
+            for shape in shapes:
+                yield Fragment(shape, strings)
+
+    def _shapes(
+        self, text: str, values: list[Any], slots: bool, shown: str, control: ResolvedControl, emit: Emit
+    ) -> tuple[Shape, ...]:
+        found = Structure(text, values, slots, shown).shapes(control.id, control.control.domain, emit)
+        for shape in found if slots else ():
+            if shape.namespace is None and shape.kind != "Namespace":
+                raise InputError(
+                    f"{shape.kind} has no namespace, but the template renders once a namespace",
+                    place=Place(shown, 1, 1),
+                    hint="set metadata.namespace, or `each: cluster` in control.yaml",
+                )
+        return tuple(found)
+
+
+def selected(control: ResolvedControl, cluster: Cluster) -> Iterator[Emit]:
+    """The rows of `emits` that are for this cluster at this stage."""
+    if control.stage is Stage.OFF:
+        return
+    for emit in control.control.emits:
+        if (
+            control.stage.value in emit.stages
+            and in_range(cluster.kubernetes, emit.kubernetes)
+            and _facts(cluster, emit)
+        ):
+            yield emit
+
+
+def in_range(version: str, wanted: str) -> bool:
+    """Is a minor version such as 1.36 within `>=1.33 <1.36`?"""
+    number = int(version.partition(".")[2])
+    for bound in wanted.split():
+        limit = int(bound.partition(".")[2])
+        if (bound.startswith(">=") and number < limit) or (bound.startswith("<") and number >= limit):
+            return False
+    return True
+
+
+def _facts(cluster: Cluster, emit: Emit) -> bool:
+    for name, accepted in emit.when.items():
+        fact = cluster.fact(name)
+        if not (fact & set(accepted) if isinstance(fact, frozenset) else fact in accepted):
+            return False
+    return True
+
+
+def _subjects(emit: Emit, control: ResolvedControl, cluster: Cluster, part: tuple[int, int]) -> Sequence[Any]:
+    """What the template is rendered for, exceptions left out."""
+    excepted = control.excepted_namespaces
+    if emit.each == "namespace":
+        number, parts = part
+        size = -(-len(cluster.namespaces) // parts)
+        found: Sequence[Any] = cluster.namespaces[number * size : (number + 1) * size]
+    elif part[0] != 0:
+        return ()
+    elif emit.each == "cluster":
+        return _CLUSTER_SUBJECT
+    else:
+        patched = emit.each == "existing-namespace"
+        found = [n for n in cluster.platform_namespaces if n.exists == patched]
+    return [n for n in found if n.name not in excepted] if excepted else found

@@ -1,0 +1,127 @@
+"""Pydantic model of control.yaml: the metadata of one control. See docs/architecture.md, "A control"."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from ringfence.spec.document import Line, Model
+
+ID = r"^[a-z0-9]+(-[a-z0-9]+)+$"
+Profile = Literal["baseline", "restricted", "zero-trust"]
+StageName = Literal["off", "audit", "enforce"]
+Framework = Literal[
+    "cis-kubernetes-1.12",
+    "cis-kubernetes-2.1",
+    "cis-eks-1.8",
+    "cis-gke-1.9",
+    "cis-aks-1.8",
+    "kubescape",
+    "stig-kubernetes-v2r6",
+    "nist-800-53r5",
+    "nsa-cisa-1.2",
+    "attack",
+    "microsoft-threat-matrix",
+    "owasp-k8s-2025",
+    "cve",
+    "kep",
+    "docs",
+]
+
+
+class ParamDocument(Model):
+    """One parameter; `by_profile` values hold for that profile and the stricter ones."""
+
+    type: Literal[
+        "string",
+        "integer",
+        "boolean",
+        "strings",
+        "integers",
+        "mapping",
+        "mappings",
+        "quantity",
+        "duration",
+        "cidrs",
+        "choice",
+    ]
+    default: Any
+    by_profile: dict[Profile, Any] = {}
+    floor: Literal["free", "deny", "additive", "subtractive", "at-most", "at-least", "stricter"] = Field(
+        default="free",
+        description="How an override may move it: deny not at all; additive or subtractive a list; at-most or at-least a number or quantity; stricter along choices.",
+    )
+    choices: list[Line] = Field(default=[], description="For type choice, loosest first.")
+    minimum: int | None = None
+    maximum: int | None = None
+    description: Line
+
+
+class EmitDocument(Model):
+    """One template and the clusters it is for: version and distribution differences are rows, not branches."""
+
+    template: Annotated[str, Field(pattern=r"^[a-z0-9-]+\.yaml\.j2$")]
+    each: Literal["cluster", "namespace", "platform-namespace", "existing-namespace"] = "cluster"
+    fragment: bool = Field(default=False, description="Part of an object that several controls write.")
+    mode: Literal["own", "patch"] = "own"
+    wave: Literal[0, 1, 2, 3, 4, 5] = 2
+    plane: Literal["cluster"] = "cluster"
+    kubernetes: Annotated[str, Field(pattern=r"^((>=|<)1\.[0-9]+)?( <1\.[0-9]+)?$")] = ""
+    stages: list[Literal["audit", "enforce"]] = ["audit", "enforce"]
+    when: dict[Literal["distribution", "cni", "admission", "mesh", "component"], list[Line]] = {}
+    keys: dict[Line, Line] = Field(default={}, description="Lists that fold with other fragments: path to item key.")
+
+
+class ControlDocument(Model):
+    """What a control promises, why, with which templates, and how it is proved."""
+
+    title: Line
+    profile: Profile = Field(description="The lowest profile that selects it; stricter ones inherit it.")
+    stage: dict[Profile, StageName] = Field(
+        min_length=1, description="Stage per profile, where it differs from the looser one's."
+    )
+    floor: StageName = Field(default="off", description="The least stage an override may choose.")
+    severity: Literal["low", "medium", "high", "critical"]
+    rationale: Annotated[str, Field(min_length=40, max_length=1200)]
+    references: dict[Framework, list[Line]] = Field(min_length=1)
+    params: dict[Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*$")], ParamDocument] = {}
+    emits: list[EmitDocument] = Field(min_length=1)
+    requires: list[Annotated[str, Field(pattern=ID)]] = []
+    exceptions: Literal["namespaces", "names", "none"] = Field(
+        default="namespaces", description="What an exception's scope may list."
+    )
+    no_audit_form: Line | None = Field(default=None, description="Why stage audit emits nothing, where it can't emit.")
+    proof: list[Literal["render", "api", "engine", "node", "cni", "mesh", "host", "cloud"]] = Field(min_length=1)
+
+
+class Request(Model):
+    """One request of a probe pair."""
+
+    who: Line = Field(
+        description="A persona or user of the probe: admin, ns-admin, developer, tenant-sa, anonymous, ..."
+    )
+    verb: Line
+    resource: Line
+    namespace: Line | None = None
+    object: Any = None
+    over: dict[str, Any] = Field(
+        default={}, description="Merged over the other request's object: the minimal difference."
+    )
+
+
+class Pair(Model):
+    """A request that must be refused with this reason, and its minimally different twin that must pass."""
+
+    name: Line
+    ring: Literal["render", "api", "engine", "node", "cni", "mesh", "host", "cloud"]
+    stage: list[StageName] = ["enforce"]
+    refuse: Request
+    reason: Line = Field(description="What the refusal must say, so that no other control's refusal passes for ours.")
+    admit: Request
+
+
+class ProbesDocument(Model):
+    """probes.yaml: the pairs that prove a control."""
+
+    pairs: list[Pair] = Field(min_length=1)

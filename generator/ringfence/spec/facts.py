@@ -1,0 +1,229 @@
+"""What templates may know about a cluster: facts of cluster.yaml, and named values derived from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ringfence.errors import Place
+from ringfence.spec.platform import PlatformNamespace, platform_namespaces
+
+MANAGED = frozenset({"eks", "gke", "aks"})
+RESERVED_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
+
+# Node-local DNS cache: upstream's own address (k8s.io/kubernetes cluster/addons/dns/nodelocaldns).
+_NODELOCAL = "169.254.20.10"
+# GKE Cloud DNS answers on the metadata server's address.
+_GKE_CLOUDDNS = "169.254.169.254"
+
+QUOTA_SIZES: dict[str, dict[str, Any]] = {
+    "small": {
+        "requestsCpu": "2", "requestsMemory": "4Gi", "limitsMemory": "8Gi", "pods": 20,
+        "persistentVolumeClaims": 5, "requestsStorage": "50Gi", "services": 10, "loadBalancers": 0,
+        "secrets": 30, "configMaps": 30,
+    },
+    "medium": {
+        "requestsCpu": "8", "requestsMemory": "16Gi", "limitsMemory": "32Gi", "pods": 60,
+        "persistentVolumeClaims": 15, "requestsStorage": "200Gi", "services": 30, "loadBalancers": 0,
+        "secrets": 80, "configMaps": 80,
+    },
+    "large": {
+        "requestsCpu": "32", "requestsMemory": "64Gi", "limitsMemory": "128Gi", "pods": 250,
+        "persistentVolumeClaims": 50, "requestsStorage": "1Ti", "services": 100, "loadBalancers": 0,
+        "secrets": 250, "configMaps": 250,
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Groups of the identity provider behind a tenant's personas."""
+
+    ns_admin: tuple[str, ...]
+    developer: tuple[str, ...]
+    viewer: tuple[str, ...]
+    ci_deployer: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A tenant's namespace with everything decided."""
+
+    name: str
+    tenant: str
+    owner: str
+    tier: str  # production | staging | development | untrusted
+    quota: Mapping[str, Any]  # keys of CustomQuota
+    groups: Groups
+    api_access: bool
+    ingress: bool
+    metrics_ports: tuple[int, ...]
+
+    @property
+    def production(self) -> bool:
+        """Is interactive access (exec, port-forward) out of place here?"""
+        return self.tier in ("production", "untrusted")
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A team: its namespaces share owner, groups and defaults."""
+
+    name: str
+    owner: str
+    groups: Groups
+    namespaces: tuple[Namespace, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A control set differently from the profile, with the reason and where it is written."""
+
+    control: str
+    stage: str | None
+    params: Mapping[str, Any]
+    reason: str
+    place: Place
+    places: Mapping[str, Place]  # parameter -> place; "stage" too
+
+
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """An accepted deviation from one control. `expires` is an ISO date, the last day it holds."""
+
+    name: str
+    control: str
+    owner: str
+    reason: str
+    ticket: str
+    expires: str
+    namespaces: tuple[str, ...]
+    names: tuple[str, ...]
+    place: Place
+    places: Mapping[str, Place]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One cluster: the context name `cluster` in templates."""
+
+    name: str
+    profile: str
+    kubernetes: str  # "1.36"
+    distribution: str
+    cni: str
+    network: Mapping[str, Any]
+    ip_families: tuple[str, ...]
+    oidc: tuple[Mapping[str, Any], ...]
+    platform_admin_groups: tuple[str, ...]
+    auditor_groups: tuple[str, ...]
+    break_glass_groups: tuple[str, ...]
+    registries: tuple[str, ...]
+    components: Mapping[str, Any]
+    tenants: tuple[Tenant, ...]
+    overrides: tuple[Override, ...]
+    exemptions: tuple[Exemption, ...]
+    file: str
+
+    @property
+    def managed(self) -> bool:
+        """Does a cloud provider own the control plane?"""
+        return self.distribution in MANAGED
+
+    @cached_property
+    def namespaces(self) -> tuple[Namespace, ...]:
+        """Every tenant's namespaces, in the order of the document."""
+        return tuple(n for t in self.tenants for n in t.namespaces)
+
+    @cached_property
+    def enabled_components(self) -> frozenset[str]:
+        """Names of the chosen components, as used by controls (`istio-ambient`, `falco`, ...)."""
+        chosen = {self.components["mesh"], self.components["admission"]}
+        chosen.update(self.components["secrets"], self.components["runtime"])
+        chosen.update(f for f in ("monitoring",) if self.components[f])
+        if self.components["ingressControllers"]:
+            chosen.add("ingress-controller")
+        return frozenset(chosen - {"none", "native"})
+
+    @cached_property
+    def platform_namespaces(self) -> tuple[PlatformNamespace, ...]:
+        """Namespaces of the distribution, the network plugin and the chosen components, by name."""
+        return platform_namespaces(self.distribution, self.cni, self.enabled_components, self.components)
+
+    @cached_property
+    def system_namespaces(self) -> tuple[str, ...]:
+        """Names no tenant may have: Kubernetes' own, then the platform's."""
+        names = RESERVED_NAMESPACES | {n.name for n in self.platform_namespaces}
+        return tuple(sorted(names))
+
+    @cached_property
+    def dns_cidrs(self) -> tuple[str, ...]:
+        """Resolvers that are no pods, one address each as a range: no podSelector can match them."""
+        dns = self.network["dns"]
+        addresses = list(dns["addresses"])
+        if dns["mode"] == "nodelocal" and not addresses:
+            addresses = [_NODELOCAL]
+        if dns["mode"] == "gke-clouddns" and not addresses:
+            addresses = [_GKE_CLOUDDNS]
+        return tuple(_single(a) for a in addresses)
+
+    @property
+    def dns_pods(self) -> bool:
+        """Do pods ask resolver pods in kube-system (all of them labelled k8s-app=kube-dns)?"""
+        return self.network["dns"]["mode"] in ("coredns", "nodelocal")
+
+    @property
+    def dns_ports(self) -> tuple[int, ...]:
+        """Ports of the resolvers; always 53, since the service may be matched before translation."""
+        port = self.network["dns"]["port"]
+        return (53,) if port == 53 else (53, port)
+
+    @cached_property
+    def api_server_cidrs(self) -> tuple[str, ...]:
+        """Endpoint addresses of the API server, one address each as a range."""
+        return tuple(_single(a) for a in self.network["apiServer"]["addresses"])
+
+    @property
+    def api_server_port(self) -> int:
+        """Port of the API server's endpoints; policies are matched after translation to it."""
+        port: int = self.network["apiServer"]["port"]
+        return port
+
+    @cached_property
+    def node_cidrs(self) -> tuple[str, ...]:
+        """Where nodes and the control plane live."""
+        return tuple(self.network["nodeCIDRs"])
+
+    @cached_property
+    def pod_cidrs(self) -> tuple[str, ...]:
+        """Pod addresses."""
+        return tuple(self.network["podCIDRs"])
+
+    @cached_property
+    def anywhere(self) -> tuple[str, ...]:
+        """The whole address space, one range for each IP family in use."""
+        return tuple({"IPv4": "0.0.0.0/0", "IPv6": "::/0"}[f] for f in self.ip_families)
+
+    @cached_property
+    def metadata_cidrs(self) -> tuple[str, ...]:
+        """Instance metadata services, for each IP family in use."""
+        return tuple({"IPv4": "169.254.169.254/32", "IPv6": "fd00:ec2::254/128"}[f] for f in self.ip_families)
+
+    def fact(self, name: str) -> str | frozenset[str]:
+        """A fact that an `emits` row may select on."""
+        return {
+            "distribution": self.distribution,
+            "cni": self.cni,
+            "admission": self.components["admission"],
+            "mesh": self.components["mesh"],
+            "component": self.enabled_components,
+        }[name]
+
+
+FACTS = ("distribution", "cni", "admission", "mesh", "component")
+
+
+def _single(address: str) -> str:
+    return f"{address}/128" if ":" in address else f"{address}/32"

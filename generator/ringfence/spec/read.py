@@ -1,0 +1,229 @@
+"""cluster.yaml → Cluster: judged, then checked across fields. Every error of the stage is reported at once."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path as FilePath
+from typing import Any
+
+from ringfence.documents import Document, Path, load
+from ringfence.errors import InputError, Place, RingfenceError, raise_all
+from ringfence.spec.facts import (
+    QUOTA_SIZES,
+    RESERVED_NAMESPACES,
+    Cluster,
+    Exemption,
+    Groups,
+    Namespace,
+    Override,
+    Tenant,
+)
+from ringfence.spec.judge import judge
+
+
+def read_cluster(file: FilePath, shown: str | None = None) -> Cluster:
+    """The cluster that `file` describes; `shown` is the name used in errors and provenance."""
+    name = shown or file.as_posix()
+    try:
+        data = file.read_bytes()
+    except OSError as bad:
+        raise InputError(
+            f"can't read the file: {(bad.strerror or str(bad)).lower()}",
+            place=Place(name),
+            hint="write one with `ringfence init`",
+        ) from bad
+    return cluster_of(load(data, name))
+
+
+def cluster_of(document: Document) -> Cluster:
+    """The cluster of a parsed document."""
+    cluster = _build(judge(document, "cluster"), document)
+    raise_all([*_name_errors(cluster, document), *_network_errors(document.value.get("network", {}), document)])
+    return cluster
+
+
+def _build(data: dict[str, Any], document: Document) -> Cluster:
+    groups, network = data["identity"]["groups"], data["network"]
+    return Cluster(
+        name=data["name"],
+        profile=data["profile"],
+        kubernetes=data["kubernetes"]["version"],
+        distribution=data["kubernetes"]["distribution"],
+        cni=network["cni"],
+        network=network,
+        ip_families=tuple(network["ipFamilies"]),
+        oidc=tuple(data["identity"]["oidc"]),
+        platform_admin_groups=tuple(groups["platformAdmin"]),
+        auditor_groups=tuple(groups["auditor"]),
+        break_glass_groups=tuple(groups["breakGlass"]),
+        registries=tuple(data["images"]["registries"]),
+        components=data["components"],
+        tenants=tuple(_tenant(t) for t in data["tenants"]),
+        overrides=tuple(_override(id_, o, document) for id_, o in data["controls"].items()),
+        exemptions=tuple(_exemption(i, e, document) for i, e in enumerate(data["exceptions"])),
+        file=document.file,
+    )
+
+
+def _tenant(data: dict[str, Any]) -> Tenant:
+    raw = data["groups"]
+    groups = Groups(tuple(raw["nsAdmin"]), tuple(raw["developer"]), tuple(raw["viewer"]), tuple(raw["ciDeployer"]))
+    tier, quota = data["tier"], _quota(data["quota"])
+    name, owner = data["name"], data["owner"]
+    namespaces = tuple(
+        Namespace(entry, name, owner, tier, quota, groups, False, True, ())
+        if entry.__class__ is str
+        else Namespace(
+            entry["name"],
+            name,
+            owner,
+            entry["tier"] or tier,
+            _quota(entry["quota"]) if entry["quota"] else quota,
+            groups,
+            entry["apiAccess"],
+            entry["ingress"],
+            tuple(entry["metricsPorts"]),
+        )
+        for entry in data["namespaces"]
+    )
+    return Tenant(name, owner, groups, namespaces)
+
+
+def _quota(value: Any) -> dict[str, Any]:
+    return QUOTA_SIZES[value] if isinstance(value, str) else value
+
+
+def _override(control: str, data: dict[str, Any], document: Document) -> Override:
+    path: Path = ("controls", control)
+    params = data.get("params", {})
+    places = {p: document.place((*path, "params", p)) for p in params}
+    places["stage"] = document.place((*path, "stage"))
+    return Override(control, data.get("stage"), params, data["reason"], document.place(path), places)
+
+
+def _exemption(index: int, data: dict[str, Any], document: Document) -> Exemption:
+    path: Path = ("exceptions", index)
+    scope = data["scope"]
+    places = {key: document.place((*path, key)) for key in ("control", "expires", "scope")}
+    return Exemption(
+        data["name"], data["control"], data["owner"], data["reason"], data["ticket"], data["expires"],
+        tuple(scope["namespaces"]), tuple(scope["names"]), document.place(path), places,
+    )  # fmt: skip
+
+
+def _name_errors(cluster: Cluster, document: Document) -> list[RingfenceError]:
+    """Names given twice and names that belong to the platform."""
+    errors: list[RingfenceError] = []
+    seen: dict[str, Path] = {}
+    tenants: dict[str, Path] = {}
+    system = frozenset(cluster.system_namespaces)
+    for t, tenant in enumerate(cluster.tenants):
+        _once(errors, "tenant", tenant.name, ("tenants", t, "name"), tenants, document)
+        for n, namespace in enumerate(tenant.namespaces):
+            path: Path = ("tenants", t, "namespaces", n)
+            _once(errors, "namespace", namespace.name, path, seen, document)
+            if namespace.name in system or namespace.name.startswith("kube-"):
+                owner = (
+                    "Kubernetes"
+                    if namespace.name in RESERVED_NAMESPACES or namespace.name.startswith("kube-")
+                    else "the platform"
+                )
+                errors.append(
+                    InputError(
+                        f'namespace "{namespace.name}" is reserved by {owner}',
+                        place=document.place(path),
+                        hint="choose another name",
+                    )
+                )
+    names: dict[str, Path] = {}
+    for i, exemption in enumerate(cluster.exemptions):
+        _once(errors, "exception", exemption.name, ("exceptions", i, "name"), names, document)
+        if not exemption.namespaces and not exemption.names:
+            errors.append(
+                InputError(
+                    f'exception "{exemption.name}" has an empty scope',
+                    place=exemption.places["scope"],
+                    hint="list the namespaces or the names it covers",
+                )
+            )
+        errors.extend(_date_errors(exemption))
+    return errors
+
+
+def _once(
+    errors: list[RingfenceError], what: str, name: str, path: Path, seen: dict[str, Path], document: Document
+) -> None:
+    if name in seen:
+        first = document.place(seen[name])
+        errors.append(
+            InputError(
+                f'{what} "{name}" is listed twice',
+                place=document.place(path),
+                hint=f"it stands first on line {first.line}",
+            )
+        )
+    seen.setdefault(name, path)
+
+
+def _date_errors(exemption: Exemption) -> list[RingfenceError]:
+    import datetime
+
+    try:
+        datetime.date.fromisoformat(exemption.expires)
+    except ValueError:
+        return [
+            InputError(
+                f'exception "{exemption.name}": "{exemption.expires}" is no date',
+                place=exemption.places["expires"],
+                hint="write a date as YYYY-MM-DD",
+            )
+        ]
+    return []
+
+
+def _network_errors(network: dict[str, Any], document: Document) -> list[RingfenceError]:
+    """Addresses that don't parse, families that don't fit, and a plugin that enforces nothing."""
+    errors: list[RingfenceError] = []
+    families = network.get("ipFamilies", ["IPv4"])
+    for key in ("podCIDRs", "serviceCIDRs", "nodeCIDRs"):
+        for i, text in enumerate(network.get(key, [])):
+            errors.extend(_address_errors(text, families, document, ("network", key, i), ipaddress.ip_network))
+    for outer in ("dns", "apiServer"):
+        for i, text in enumerate(network.get(outer, {}).get("addresses", [])):
+            errors.extend(
+                _address_errors(text, families, document, ("network", outer, "addresses", i), ipaddress.ip_address)
+            )
+    if network.get("dns", {}).get("mode") == "custom" and not network["dns"].get("addresses"):
+        errors.append(
+            InputError(
+                "network.dns: mode custom needs addresses",
+                place=document.place(("network", "dns", "mode")),
+                hint="list the resolvers under network.dns.addresses",
+            )
+        )
+    if network.get("cni") == "flannel":
+        errors.append(
+            InputError(
+                "network.cni: flannel accepts NetworkPolicies and enforces none",
+                place=document.place(("network", "cni")),
+                hint="choose a plugin that enforces them, such as calico, cilium or canal (flannel with calico's policies)",
+            )
+        )
+    return errors
+
+
+def _address_errors(text: str, families: list[str], document: Document, path: Path, parse: Any) -> list[RingfenceError]:
+    where = ".".join(str(p) for p in path[:-1])
+    try:
+        parsed = parse(text)
+    except ValueError as bad:
+        return [InputError(f'{where}: "{text}" does not parse: {bad}', place=document.place(path))]
+    if (family := f"IPv{parsed.version}") not in families:
+        return [
+            InputError(
+                f'{where}: "{text}" is {family}, which network.ipFamilies does not list',
+                place=document.place(path),
+                hint=f"add {family} to network.ipFamilies",
+            )
+        ]
+    return []

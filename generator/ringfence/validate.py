@@ -1,0 +1,131 @@
+"""Arranged objects → Bundle: schemas and invariants, every object, every error. The only maker of a Bundle.
+
+An object is valid when its structure is (checked once, in full, on a real object) and when the strings that
+differ stand where any string is valid. Where one stands under an enum, a pattern or a bound, each object is
+checked in full. tests/properties/ compares this with checking every object in full.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from ringfence.errors import InputError, Place, RingfenceError, nearest, raise_all
+from ringfence.invariants import Violation, object_rules, set_rules
+from ringfence.model import Bundle, Joined, Manifest, Path, ResolvedControl, Shape, Slot, paths
+from ringfence.schemas import KindSchema, SchemaStore
+from ringfence.spec.facts import Cluster
+
+# DNS-1123 subdomain; RBAC names may hold colons (k8s.io/apimachinery pkg/api/validation/path).
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\Z")
+_RBAC_NAME = re.compile(r"[^/%\s]{1,253}\Z")
+_RBAC_KINDS = frozenset({"Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"})
+
+
+def validate(
+    cluster: Cluster, controls: Sequence[ResolvedControl], manifests: tuple[Manifest, ...], store: SchemaStore
+) -> Bundle:
+    """The bundle of these objects; raises every error of the stage."""
+    errors: list[RingfenceError] = []
+    for manifest in manifests:
+        check = manifest.shape.plans.get("valid")
+        if check is None:
+            check = manifest.shape.plans["valid"] = _plan(manifest, store, errors)
+        errors.extend(check(manifest))
+    for rule in set_rules():
+        errors.extend(_broken(rule.control, m, v) for m, v in rule.check(manifests))
+    raise_all(errors)
+    return Bundle(cluster, tuple(controls), manifests, unemitted(controls, manifests))
+
+
+def unemitted(controls: Sequence[ResolvedControl], manifests: Sequence[Manifest]) -> dict[str, str]:
+    """Controls that emit nothing for this cluster, each with the reason."""
+    emitted = {id_ for m in {m.shape for m in manifests} for id_ in m.controls}
+    found: dict[str, str] = {}
+    for control in controls:
+        if control.id in emitted:
+            continue
+        if control.stage.value == "off":
+            found[control.id] = f"stage off: {control.stage_source}"
+        elif control.stage.value == "audit" and control.control.audit_form:
+            found[control.id] = f"no audit form: {control.control.audit_form}"
+        else:
+            found[control.id] = "nothing in this cluster for it"
+    return found
+
+
+_Check = Callable[[Manifest], list[RingfenceError]]
+
+
+def _plan(first: Manifest, store: SchemaStore, errors: list[RingfenceError]) -> _Check:
+    """How objects of this shape are checked, after the shape itself was."""
+    shape = first.shape
+    schema = store.kind(shape.api_version, shape.kind)
+    if schema is None:
+        errors.append(unknown_kind(store, shape.api_version, shape.kind, place_of(shape, ("apiVersion",))))
+        return _name_errors
+    for rule in object_rules():
+        if shape.kind in rule.kinds:
+            errors.extend(_broken(rule.control, first, v) for v in rule.check(shape.tree))
+    if all(schema.is_free_string(path) for path in _open(shape)):
+        errors.extend(_schema_errors(first, schema))
+        return _name_errors
+    return lambda manifest: [*_schema_errors(manifest, schema), *_name_errors(manifest)]
+
+
+def unknown_kind(store: SchemaStore, api_version: str, kind: str, place: Place | None) -> InputError:
+    """The error for an object that the target Kubernetes does not serve, naming where it does."""
+    versions = store.versions_of(api_version, kind)
+    if versions:
+        return InputError(
+            f"{api_version} {kind} does not exist in Kubernetes {store.kubernetes}",
+            place=place,
+            hint=f"it does in {', '.join(versions)}",
+        )
+    others = store.versions_with_kind(kind)
+    hint = f"{kind} is served as {', '.join(others)}" if others else nearest(kind, store.kinds())
+    return InputError(f"{api_version} {kind} is no kind that ringfence has a schema for", place=place, hint=hint)
+
+
+def _open(shape: Shape) -> Iterator[Path]:
+    """Paths of the strings that differ from object to object."""
+    return (path for path, leaf in paths(shape.tree) if isinstance(leaf, (Slot, Joined)))
+
+
+def _schema_errors(manifest: Manifest, schema: KindSchema) -> list[RingfenceError]:
+    return [
+        InputError(f"{manifest.id}: {_spell(p.path)}{p.message}", place=place_of(manifest.shape, p.path), hint=p.hint)
+        for p in schema.problems(manifest.body)
+    ]
+
+
+def _name_errors(manifest: Manifest) -> list[RingfenceError]:
+    if _NAME.match(manifest.name) or (manifest.kind in _RBAC_KINDS and _RBAC_NAME.match(manifest.name)):
+        return []
+    return [
+        InputError(
+            f'{manifest.kind}: "{manifest.name[:80]}" is no valid name',
+            place=place_of(manifest.shape, ("metadata", "name")),
+            hint="names are lower-case letters, digits, dashes and dots",
+        )
+    ]
+
+
+def _broken(control: str, manifest: Manifest, violation: Violation) -> InputError:
+    return InputError(
+        f"{manifest.id}: {violation.message} ({control})",
+        place=place_of(manifest.shape, violation.path),
+        hint=violation.remedy,
+    )
+
+
+def place_of(shape: Shape, path: Path) -> Place | None:
+    """The template line that set the field at `path`, or its nearest ancestor."""
+    for end in range(len(path), 0, -1):
+        if (origin := shape.origins.get(path[:end])) is not None:
+            return Place(origin.template, origin.line, 1)
+    return None
+
+
+def _spell(path: Path) -> str:
+    return ".".join(str(p) for p in path) + ": " if path else ""
