@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from ringfence import bundled
 from ringfence.arrange import arrange
@@ -14,8 +14,16 @@ from ringfence.model import Bundle, ResolvedControl
 from ringfence.render import Renderer
 from ringfence.resolve import resolve
 from ringfence.schemas import SchemaStore
-from ringfence.spec import Cluster, read_cluster, read_profile
+from ringfence.spec import Cluster, Profile, read_cluster, read_profile
 from ringfence.validate import validate
+
+
+class Resolution(NamedTuple):
+    """What cluster.yaml decides before anything is rendered."""
+
+    cluster: Cluster
+    profile: Profile
+    controls: tuple[ResolvedControl, ...]
 
 
 class Builder:
@@ -25,26 +33,26 @@ class Builder:
         """`templates` are further folders of controls beside the shipped one."""
         self.catalog: Catalog = load_catalog((bundled.templates(), *templates))
         self._renderer = Renderer(cache)
+        self._stores: dict[str, SchemaStore] = {}
 
-    def resolve(self, file: Path, shown: str | None = None) -> tuple[Cluster, tuple[ResolvedControl, ...]]:
-        """cluster.yaml → the cluster and every control decided."""
+    def resolve(self, file: Path, shown: str | None = None) -> Resolution:
+        """cluster.yaml → the cluster, its profile and every control decided; `shown` is its name in errors."""
         cluster = read_cluster(file, shown)
         profile = read_profile(cluster.profile, file.parent, Place(cluster.file))
-        return cluster, resolve(self.catalog, profile, cluster)
+        return Resolution(cluster, profile, resolve(self.catalog, profile, cluster))
 
-    def objects(
-        self, cluster: Cluster, controls: tuple[ResolvedControl, ...], part: tuple[int, int] = (0, 1)
-    ) -> Bundle:
+    def objects(self, resolution: Resolution, part: tuple[int, int] = (0, 1)) -> Bundle:
         """Decided controls → validated objects; `part` as in `Renderer.render`."""
-        fragments = self._renderer.render(cluster, controls, part)
-        manifests = arrange(fragments)
-        return validate(cluster, controls, manifests, _store(cluster.kubernetes))
+        cluster, _, controls = resolution
+        manifests = arrange(self._renderer.render(cluster, controls, part))
+        return validate(cluster, controls, manifests, self.store(cluster.kubernetes))
 
     def build(self, file: Path, shown: str | None = None) -> Bundle:
         """cluster.yaml → the bundle that every sink takes."""
-        return self.objects(*self.resolve(file, shown))
+        return self.objects(self.resolve(file, shown))
 
-
-@cache
-def _store(kubernetes: str) -> SchemaStore:
-    return SchemaStore(kubernetes)
+    def store(self, kubernetes: str) -> SchemaStore:
+        """The schemas of one Kubernetes minor."""
+        if kubernetes not in self._stores:
+            self._stores[kubernetes] = SchemaStore(kubernetes)
+        return self._stores[kubernetes]

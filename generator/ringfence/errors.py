@@ -33,11 +33,19 @@ class RingfenceError(Exception):
         self.place = place
         self.hint = hint
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Errors travel between the processes of one render."""
+        return _rebuild, (type(self), self.message, self.place, self.hint)
+
     def line(self) -> str:
         """The error as one line of text: `place: error: message; hint`."""
         where = f"{self.place}: " if self.place else ""
         hint = f"; {self.hint}" if self.hint else ""
         return f"{where}error: {self.message}{hint}"
+
+
+def _rebuild(kind: type[RingfenceError], message: str, place: Place | None, hint: str | None) -> RingfenceError:
+    return kind(message, place=place, hint=hint)
 
 
 class ToolError(RingfenceError):
@@ -76,7 +84,11 @@ class Errors(RingfenceError):
         super().__init__("\n".join(e.line() for e in self.errors))
         self.exit_code = max(e.exit_code for e in self.errors)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return Errors, (self.errors,)
+
     def line(self) -> str:
+        """Every error on a line of its own."""
         return "\n".join(e.line() for e in self.errors)
 
 

@@ -34,10 +34,10 @@ def named(path: Path) -> str:
 @pytest.mark.parametrize("case", [c for c in CASES if c.name.endswith(".pass")], ids=named)
 def test_pass_case_renders_as_expected(case: Path) -> None:
     control_id = case.parent.parent.name
-    cluster, controls = builder().resolve(case / "cluster.yaml", "cluster.yaml")
-    builder().objects(cluster, controls)  # valid as a whole
-    own = [c for c in controls if c.id == control_id]
-    manifests = arrange(Renderer().render(cluster, own))
+    resolution = builder().resolve(case / "cluster.yaml", "cluster.yaml")
+    builder().objects(resolution)  # valid as a whole
+    own = [c for c in resolution.controls if c.id == control_id]
+    manifests = arrange(Renderer().render(resolution.cluster, own))
     golden(case / "expected.yaml", "".join(f"---\n{text(m)}" for m in manifests))
 
 

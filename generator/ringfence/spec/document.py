@@ -232,6 +232,44 @@ class Components(Model):
     ingressControllers: list[IngressController] = Field(default=[], max_length=16)
 
 
+class FluxSource(Model):
+    """The Flux source that holds the tree."""
+
+    kind: Literal["GitRepository", "OCIRepository", "Bucket"] = "GitRepository"
+    name: Name
+    namespace: Name = "flux-system"
+
+
+class ArgoSource(Model):
+    """The repository that Argo CD reads the tree from."""
+
+    repoURL: Line
+    revision: Line = "main"
+    project: Name = "default"
+
+
+RelativePath = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$",
+        max_length=300,
+        description="The tree's folder, from the root of its repository.",
+    ),
+]
+
+
+class Delivery(Model):
+    """How the tree is laid out, and for whom."""
+
+    layout: Literal["plain", "kustomize", "flux", "argocd"] = "plain"
+    files: Literal["area", "object"] = Field(
+        default="area", description="One file a namespace and area, or one an object."
+    )
+    path: RelativePath | None = Field(default=None, description="Needed by flux and argocd.")
+    flux: FluxSource | None = None
+    argocd: ArgoSource | None = None
+
+
 class ControlOverride(Model):
     """How one control differs from the profile, and why."""
 
@@ -273,6 +311,7 @@ class ClusterDocument(Model):
     identity: Identity = Field(default_factory=Identity)
     images: Images = Field(default_factory=Images)
     components: Components = Field(default_factory=Components)
+    delivery: Delivery = Field(default_factory=Delivery)
     tenants: list[Tenant] = Field(min_length=1, max_length=20_000)
     controls: dict[str, ControlOverride] = {}
     exceptions: list[ExceptionEntry] = Field(default=[], max_length=1_000)

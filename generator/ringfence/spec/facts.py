@@ -122,6 +122,7 @@ class Cluster:
     break_glass_groups: tuple[str, ...]
     registries: tuple[str, ...]
     components: Mapping[str, Any]
+    delivery: Mapping[str, Any]
     tenants: tuple[Tenant, ...]
     overrides: tuple[Override, ...]
     exemptions: tuple[Exemption, ...]

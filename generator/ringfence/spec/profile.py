@@ -25,13 +25,13 @@ class Profile:
     posture: str
     base: str
     layers: tuple[Mapping[str, Override], ...]  # own overrides, outermost last
-    files: tuple[str, ...]
+    files: tuple[FilePath, ...]
 
 
 def read_profile(name: str, beside: FilePath, place: Place) -> Profile:
     """The profile called `name`: shipped, or a file relative to the folder `beside`."""
     layers: list[Mapping[str, Override]] = []
-    files: list[str] = []
+    files: list[FilePath] = []
     wanted, folder, top = name, beside, None
     while True:
         file = _find(wanted, folder, place)
@@ -54,12 +54,12 @@ def read_profile(name: str, beside: FilePath, place: Place) -> Profile:
         own = file.parent != bundled.profiles()
         raise_all(_reasons(controls) if own else [])
         layers.append(controls)
-        files.append(file.name)
+        files.append(file)
         top = top or data
         if not data["extends"]:
             break
         place = document.place(("extends",))
-        if len(layers) >= _MAX_CHAIN or data["extends"] in files:
+        if len(layers) >= _MAX_CHAIN or _find(data["extends"], file.parent, place) in files:
             raise InputError(
                 "profiles extend each other without end", place=place, hint="extend baseline, restricted or zero-trust"
             )
@@ -68,11 +68,11 @@ def read_profile(name: str, beside: FilePath, place: Place) -> Profile:
     return Profile(top["name"], top["title"], top["posture"], base, tuple(reversed(layers)), tuple(files))
 
 
-def _base(files: list[str], place: Place) -> str:
+def _base(files: list[FilePath], place: Place) -> str:
     """The strictest shipped profile in the chain: shipped ones extend each other, loosest last."""
     for file in files:
-        if (name := file.removesuffix(".yaml")) in PROFILES:
-            return name
+        if file.parent == bundled.profiles():
+            return file.stem
     raise InputError(
         "the profile stands on no shipped profile",
         place=place,

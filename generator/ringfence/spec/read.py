@@ -38,7 +38,10 @@ def read_cluster(file: FilePath, shown: str | None = None) -> Cluster:
 def cluster_of(document: Document) -> Cluster:
     """The cluster of a parsed document."""
     cluster = _build(judge(document, "cluster"), document)
-    raise_all([*_name_errors(cluster, document), *_network_errors(document.value.get("network", {}), document)])
+    network = document.value.get("network", {})
+    raise_all(
+        [*_name_errors(cluster, document), *_network_errors(network, document), *_delivery_errors(cluster, document)]
+    )
     return cluster
 
 
@@ -58,6 +61,7 @@ def _build(data: dict[str, Any], document: Document) -> Cluster:
         break_glass_groups=tuple(groups["breakGlass"]),
         registries=tuple(data["images"]["registries"]),
         components=data["components"],
+        delivery=data["delivery"],
         tenants=tuple(_tenant(t) for t in data["tenants"]),
         overrides=tuple(_override(id_, o, document) for id_, o in data["controls"].items()),
         exemptions=tuple(_exemption(i, e, document) for i, e in enumerate(data["exceptions"])),
@@ -179,6 +183,22 @@ def _date_errors(exemption: Exemption) -> list[RingfenceError]:
             )
         ]
     return []
+
+
+def _delivery_errors(cluster: Cluster, document: Document) -> list[RingfenceError]:
+    """A layout for a GitOps engine needs to know where the engine reads it from."""
+    delivery = cluster.delivery
+    layout = delivery["layout"]
+    needed = {"flux": ("path", "flux"), "argocd": ("path", "argocd")}.get(layout, ())
+    return [
+        InputError(
+            f"delivery: layout {layout} needs {key}",
+            place=document.place(("delivery", "layout")),
+            hint=f"add delivery.{key}",
+        )
+        for key in needed
+        if not delivery[key]
+    ]
 
 
 def _network_errors(network: dict[str, Any], document: Document) -> list[RingfenceError]:

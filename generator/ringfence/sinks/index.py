@@ -1,0 +1,111 @@
+"""The tree's index: which files are ours, their digests, and where every field of every object comes from.
+
+Origins are kept per structure: ten thousand objects of one structure share one list. The file has no
+suffix that kubectl would apply.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ringfence.errors import InputError, Place
+from ringfence.model import Manifest, Shape
+
+NAME = "ringfence.index"
+API_VERSION = "ringfence/v1alpha1"
+_LIMIT = 512 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One file of the tree: SHA-256 of its bytes, and its objects' ids with their shape's key."""
+
+    sha256: str
+    objects: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Index:
+    """All files of one tree, and the shapes of their objects."""
+
+    cluster: str
+    files: dict[str, FileEntry] = field(default_factory=dict)
+    shapes: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """The index as JSON, one file a line, so that a change is a small diff."""
+        head = json.dumps({"apiVersion": API_VERSION, "kind": "Index", "cluster": self.cluster})[1:-1]
+        files = ",\n".join(
+            f'  {json.dumps(path)}: {{"sha256": "{entry.sha256}", "objects": {json.dumps(entry.objects)}}}'
+            for path, entry in sorted(self.files.items())
+        )
+        shapes = ",\n".join(f"  {json.dumps(key)}: {json.dumps(row)}" for key, row in sorted(self.shapes.items()))
+        return f'{{{head},\n"files": {{\n{files}\n}},\n"shapes": {{\n{shapes}\n}}}}\n'
+
+
+class ShapeTable:
+    """Collects the shapes of a tree by key: equal structure and origins, equal key, in whichever process."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[str, Any]] = {}
+
+    def key(self, manifest: Manifest) -> str:
+        """The key of the manifest's shape."""
+        plans = manifest.shape.plans
+        found: str | None = plans.get("index")
+        if found is None:
+            row = describe(manifest.shape)
+            found = plans["index"] = sha256(json.dumps(row).encode()).hexdigest()[:12]
+            plans["index-row"] = row
+        if found not in self.rows:
+            self.rows[found] = plans["index-row"]
+        return found
+
+
+def describe(shape: Shape) -> dict[str, Any]:
+    """A shape for the index: controls and the origin of every field."""
+    return {
+        "controls": list(shape.controls),
+        "mode": shape.mode,
+        "origins": {
+            ".".join(str(p) for p in path): f"{origin.template}:{origin.line}"
+            for path, origin in sorted(shape.origins.items(), key=lambda item: [str(p) for p in item[0]])
+        },
+    }
+
+
+def read_index(tree: Path) -> Index | None:
+    """The index in `tree`, None when there is none; raises InputError for one that is not to be trusted."""
+    file = tree / NAME
+    place = Place(file.as_posix())
+    try:
+        if file.stat().st_size > _LIMIT:
+            raise InputError("the index is too large", place=place, hint="remove the tree and render again")
+        data = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError) as bad:
+        raise InputError("the index is not JSON", place=place, hint="restore it from version control") from bad
+    if not isinstance(data, dict) or data.get("apiVersion") != API_VERSION or not isinstance(data.get("files"), dict):
+        raise InputError("this is no index of ringfence", place=place, hint="render into another directory")
+    for path in data["files"]:
+        _check_inside(path, place)
+    files = {
+        path: FileEntry(str(entry.get("sha256", "")), entry.get("objects", {})) for path, entry in data["files"].items()
+    }
+    return Index(str(data.get("cluster", "")), files, data.get("shapes", {}))
+
+
+def _check_inside(path: str, place: Place) -> None:
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or "\\" in path or "\0" in path or not pure.parts or ":" in path:
+        raise InputError(
+            f'the index names "{path}", which is outside its directory',
+            place=place,
+            hint="restore the index from version control, or remove the tree and render again",
+        )

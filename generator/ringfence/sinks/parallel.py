@@ -1,0 +1,98 @@
+"""The same tree by several processes: each builds, validates and stages a part of the namespaces.
+
+Forked, so that catalogue, templates and schemas are loaded once. Only digests and errors come back.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ringfence.errors import Errors, RingfenceError, ToolError, raise_all
+from ringfence.model import Bundle
+from ringfence.sinks.index import ShapeTable
+from ringfence.sinks.tree import Changes, Row, Tree, companion_rows, disk_error
+
+Part = Callable[[tuple[int, int]], Bundle]
+_Staged = tuple[list[Row], dict[str, dict[str, Any]]]
+
+
+def write_parts(part: Part, directory: Path, check: bool, jobs: int) -> tuple[Changes, Bundle]:
+    """Write (or compare) a tree in `jobs` processes; returns the bundle of part 0, which holds the cluster's own."""
+    tree = Tree(directory, check)
+    children = [_start(tree, part, (number, jobs)) for number in range(1, jobs)]
+    errors: list[RingfenceError] = []
+    bundle: Bundle | None = None
+    shapes = ShapeTable()
+    rows: list[Row] = []
+    try:
+        try:
+            bundle = part((0, jobs))
+            rows = tree.put_bundle(bundle, shapes)
+        except RingfenceError as bad:
+            errors.append(bad)
+        for child in children:
+            outcome = _collect(*child)
+            if isinstance(outcome, RingfenceError):
+                errors.append(outcome)
+            else:
+                rows.extend(Row(*row) for row in outcome[0])
+                shapes.rows.update(outcome[1])
+        _raise_flat(errors)
+        assert bundle is not None  # noqa: S101 # without errors there is one
+        rows += companion_rows(tree, bundle, rows)
+        return tree.finish(bundle.cluster.name, rows, shapes), bundle
+    except OSError as bad:
+        raise disk_error(bad) from bad
+    finally:
+        tree.discard()
+
+
+def _raise_flat(errors: list[RingfenceError]) -> None:
+    """Parts of one cluster meet the same template error; each is said once."""
+    flat: dict[str, RingfenceError] = {}
+    for error in errors:
+        for one in error.errors if isinstance(error, Errors) else (error,):
+            flat.setdefault(one.line(), one)
+    raise_all(list(flat.values()))
+
+
+def _start(tree: Tree, part: Part, number: tuple[int, int]) -> tuple[int, int]:
+    """A child at work: its pid and the pipe it will report on."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(writer)
+        return pid, reader
+    status = 1
+    try:
+        os.close(reader)
+        with os.fdopen(writer, "wb") as pipe:
+            pickle.dump(_stage(tree, part, number), pipe, protocol=pickle.HIGHEST_PROTOCOL)
+        status = 0
+    finally:
+        os._exit(status)  # no clean-up that belongs to the parent
+
+
+def _stage(tree: Tree, part: Part, number: tuple[int, int]) -> _Staged | RingfenceError:
+    shapes = ShapeTable()
+    try:
+        rows = tree.put_bundle(part(number), shapes)
+    except RingfenceError as bad:
+        return bad
+    except OSError as bad:
+        return disk_error(bad)
+    return [tuple(row) for row in rows], shapes.rows  # type: ignore[misc] # plain tuples pickle smaller
+
+
+def _collect(pid: int, reader: int) -> _Staged | RingfenceError:
+    with os.fdopen(reader, "rb") as pipe:
+        data = pipe.read()
+    _, status = os.waitpid(pid, 0)
+    if status or not data:
+        return ToolError("a worker process died", hint="render with --jobs 1 --debug to see why")
+    outcome: _Staged | RingfenceError = pickle.loads(data)  # noqa: S301 # our own child wrote it
+    return outcome
