@@ -39,8 +39,8 @@ def arrange(fragments: Iterable[Fragment]) -> tuple[Manifest, ...]:
         identity = _Identity(
             shape.group,
             shape.kind,
-            values[namespace.index] if namespace.__class__ is Slot else fill_text(namespace, values),  # type: ignore[union-attr] # a Slot
-            values[name.index] if name.__class__ is Slot else fill_text(name, values),  # type: ignore[union-attr] # a Slot
+            values[namespace.number] if namespace.__class__ is Slot else fill_text(namespace, values),
+            values[name.number] if name.__class__ is Slot else fill_text(name, values),
         )
         found = grouped.get(identity)
         if found is None:
@@ -70,15 +70,14 @@ def _fold(
     parts: Sequence[Fragment], identity: _Identity, folded: dict[tuple[Shape, ...], Shape]
 ) -> tuple[Shape, tuple[str, ...]]:
     if len(parts) == 1:
-        shape, values = parts[0]
-        key: tuple[Shape, ...] = (shape,)
+        only, values = parts[0]
+        key: tuple[Shape, ...] = (only,)
     else:
         parts = sorted(parts, key=lambda f: (f.shape.fragment, f.shape.controls))  # the whole one first
         key = tuple([f.shape for f in parts])
         values = tuple([v for f in parts for v in f.values])
-    shape = folded.get(key)  # type: ignore[assignment] # None is handled next
-    if shape is None:
-        shape = folded[key] = _decorate(_fold_shapes(key, identity))
+    known = folded.get(key)
+    shape = known if known is not None else folded.setdefault(key, _decorate(_fold_shapes(key, identity)))
     for path, one, other, first, second in shape.agreements:
         if fill_text(one, values) != fill_text(other, values):
             raise _conflict(identity, path, first, second, fill_text(one, values), fill_text(other, values), None)
@@ -220,9 +219,9 @@ def _shift(tree: Any, offset: int) -> Any:
     if isinstance(tree, list):
         return [_shift(v, offset) for v in tree]
     if isinstance(tree, Slot):
-        return Slot(tree.index + offset)
+        return Slot(tree.number + offset)
     if isinstance(tree, Joined):
-        return Joined(tuple(p if isinstance(p, str) else Slot(p.index + offset) for p in tree.parts))
+        return Joined(tuple(p if isinstance(p, str) else Slot(p.number + offset) for p in tree.parts))
     return tree
 
 

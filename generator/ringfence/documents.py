@@ -15,12 +15,13 @@ from typing import Any
 
 import yaml
 
+from ringfence.errors import InputError, Place
+
+_Parser: Any
 try:
-    from yaml.cyaml import CParser as _Parser
+    from yaml.cyaml import CParser as _Parser  # type: ignore[attr-defined] # the stubs leave it out
 except ImportError:  # a PyYAML built without libyaml: the same events, ten times slower
     from yaml import SafeLoader as _Parser
-
-from ringfence.errors import InputError, Place
 
 Path = tuple[str | int, ...]
 
@@ -196,8 +197,8 @@ class _Reader:
                 raise self.refuse(event, "merge keys (<<) are not allowed", "write the fields out")
             if key in out:
                 raise self.refuse(event, f'duplicate key "{key}"', "remove one of the two")
-            if self.marks is not None:
-                mark = event.start_mark
+            mark = event.start_mark
+            if self.marks is not None and mark is not None:
                 self.marks[(*path, key)] = Place(self.file, mark.line + 1, mark.column + 1)
                 out[key] = self.node(following(), (*path, key), depth + 1)
             else:
@@ -255,7 +256,7 @@ def _plain_kubectl(event: Any) -> Any:
 # ---------------------------------------------------------------------------------------------- out
 
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_/.\-]*\Z")
-_RESERVED = frozenset("y n yes no on off true false null none nan inf".split())
+_RESERVED = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "nan", "inf"))
 _CLEAN = re.compile("[\x20-\x7e\u00a0-\u2027\u202a-\ud7ff\uf900-\ufefe\uff00-\ufffd\U00010000-\U0001ffff\n]+\\Z")
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ue000-\uf8ff\ufffe\uffff]")
 

@@ -40,9 +40,9 @@ def compile_text(tree: dict[str, Any]) -> Callable[[tuple[str, ...]], str]:
     holes = [p for p in pieces if not isinstance(p, str)]
     if not holes:
         constant = pattern.replace("%%", "%")
-        return lambda values: constant
+        return lambda _: constant
     if all(isinstance(h, Slot) for h in holes):
-        order = tuple(h.index for h in holes)
+        order = tuple(h.number for h in holes)
         if len(order) == 1:
             only = order[0]
             return lambda values: pattern % _quoted[values[only]]

@@ -27,6 +27,7 @@ class Stage(StrEnum):
 
     @property
     def rank(self) -> int:
+        """Position from loosest to strictest."""
         return ("off", "audit", "enforce").index(self.value)
 
 
@@ -40,6 +41,7 @@ class Severity(StrEnum):
 
     @property
     def rank(self) -> int:
+        """Position from low to critical."""
         return ("low", "medium", "high", "critical").index(self.value)
 
 
@@ -155,6 +157,7 @@ class ResolvedControl:
 
     @property
     def id(self) -> str:
+        """The control's id."""
         return self.control.id
 
     @property
@@ -164,9 +167,9 @@ class ResolvedControl:
 
 
 class Slot(NamedTuple):
-    """A place in a shape's tree for the manifest's value number `index`."""
+    """A place in a shape's tree for the manifest's value number `number`."""
 
-    index: int
+    number: int
 
 
 class Joined(NamedTuple):
@@ -185,8 +188,8 @@ def fill_text(text: Text | None, values: tuple[str, ...]) -> str:
     if isinstance(text, str):
         return text
     if isinstance(text, Slot):
-        return values[text.index]
-    return "".join(p if isinstance(p, str) else values[p.index] for p in text.parts)
+        return values[text.number]
+    return "".join(p if isinstance(p, str) else values[p.number] for p in text.parts)
 
 
 def fill(tree: Any, values: tuple[str, ...]) -> Any:

@@ -21,8 +21,9 @@ def quantity(text: str) -> int:
         raise ValueError(text)
     whole, part, suffix = match[1], match[2] or "", match[3] or ""
     number = int(whole + part)
-    scale = 1000 << _BINARY[suffix] if suffix in _BINARY else 10 ** (_SUFFIX[suffix] + 3)
-    return -(-number * scale // 10 ** len(part))
+    scale: int = 1000 << _BINARY[suffix] if suffix in _BINARY else 10 ** (_SUFFIX[suffix] + 3)
+    tenths: int = 10 ** len(part)
+    return -(-number * scale // tenths)
 
 
 def duration(text: str) -> int:

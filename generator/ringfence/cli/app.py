@@ -90,8 +90,10 @@ def run(arguments: list[str] | None = None) -> int:
         return 1
     except RecursionError as bad:
         return _fail(bad, 65, "error: the input is nested too deeply")
-    except Exception as bad:
-        message = f"error: {type(bad).__name__}: {bad}; this is a bug in ringfence: run again with --debug and report it"
+    except Exception as bad:  # noqa: BLE001 # the last resort of a program
+        message = (
+            f"error: {type(bad).__name__}: {bad}; this is a bug in ringfence: run again with --debug and report it"
+        )
         return _fail(bad, 1, message)
     return result if isinstance(result, int) else 0
 

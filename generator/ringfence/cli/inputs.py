@@ -27,7 +27,10 @@ def _date(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
 
 
 as_of_option = click.option(
-    "--as-of", callback=_date, metavar="DATE", help="The date that decides whether exceptions have expired. Default: today."
+    "--as-of",
+    callback=_date,
+    metavar="DATE",
+    help="The date that decides whether exceptions have expired. Default: today.",
 )
 
 
@@ -41,7 +44,11 @@ def cluster_files(given: Sequence[str]) -> list[Path]:
             continue
         inside = sorted(path.glob("**/cluster.yaml")) or sorted(path.glob("*.yaml"))
         if not inside:
-            raise InputError("no cluster.yaml below this folder", place=Place(path.as_posix()), hint="write one with `ringfence init`")
+            raise InputError(
+                "no cluster.yaml below this folder",
+                place=Place(path.as_posix()),
+                hint="write one with `ringfence init`",
+            )
         found.extend(inside)
     return list(dict.fromkeys(found))
 

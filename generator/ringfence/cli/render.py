@@ -20,10 +20,23 @@ from ringfence.sinks.tree import Changes
 
 @click.command("render", short_help="cluster.yaml to a tree of hardened objects.")
 @click.argument("clusters", nargs=-1, metavar="[CLUSTER.YAML|FOLDER]...")
-@click.option("-o", "--output", metavar="DIR|-", help="Where the tree goes; - streams all objects to stdout. Default: rendered/ beside cluster.yaml.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR|-",
+    help="Where the tree goes; - streams all objects to stdout. Default: rendered/ beside cluster.yaml.",
+)
 @click.option("--check", is_flag=True, help="Write nothing; exit 4 when the tree on disk is stale.")
-@click.option("--update-lock", is_flag=True, help="Take this installation's templates, profiles and schemas into ringfence.lock.")
-@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes; worth it from about 5,000 objects.")
+@click.option(
+    "--update-lock", is_flag=True, help="Take this installation's templates, profiles and schemas into ringfence.lock."
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes; worth it from about 5,000 objects.",
+)
 @templates_option
 @as_of_option
 def command(
@@ -133,7 +146,11 @@ def _stale(directory: Path, changes: Changes) -> str:
 def _summary(bundle: Bundle, changes: Changes, directory: Path, check: bool, brief: bool) -> None:
     """What was rendered, by area and by the profile that asks for it."""
     cluster = bundle.cluster
-    done = "up to date" if not changes.stale else f"{len(changes.new)} new, {len(changes.changed)} changed, {len(changes.removed)} removed"
+    done = (
+        "up to date"
+        if not changes.stale
+        else f"{len(changes.new)} new, {len(changes.changed)} changed, {len(changes.removed)} removed"
+    )
     head = f"{cluster.name}: profile={cluster.profile}, Kubernetes {cluster.kubernetes}, {directory.as_posix()}: {done}, {changes.same} unchanged"
     console.say(head)
     if brief or check:

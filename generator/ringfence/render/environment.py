@@ -87,7 +87,7 @@ class Environment:
         self._jinja = ImmutableSandboxedEnvironment(
             undefined=StrictUndefined,
             finalize=self._finalizer(),
-            autoescape=False,  # noqa: S701 # the output is YAML and values never enter it as text
+            autoescape=False,  # the output is YAML and values never enter it as text
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,

@@ -60,7 +60,7 @@ class KindSchema:
 
     @cached_property
     def _validator(self) -> jsonschema_rs.Draft202012Validator:
-        import jsonschema_rs  # noqa: PLC0415 - importing this module stays cheap
+        import jsonschema_rs
 
         return jsonschema_rs.Draft202012Validator(
             self.schema, validate_formats=True, formats={"cidr": cidr_like}, offline=True
@@ -134,7 +134,7 @@ class SchemaStore:
 
     def digest(self) -> str:
         """Return the SHA-256 of this version's and the CRDs' schema files, from the committed DIGESTS."""
-        import hashlib  # noqa: PLC0415 - its OpenSSL is slow to load
+        import hashlib
 
         mine = f"kubernetes/{self.kubernetes}.json"
         rows = (DATA / "DIGESTS").read_text(encoding="ascii").splitlines()

@@ -62,7 +62,7 @@ def at(schema: Any, path: Iterable[str | int]) -> Any:
 
 def suggestion(written: object, known: Iterable[Any]) -> str | None:
     """Return a hint when what was written resembles something known, letter case aside."""
-    import difflib  # noqa: PLC0415 - only a wrong object needs it
+    import difflib
 
     if not isinstance(written, str):
         return None
@@ -151,7 +151,7 @@ def not_json(value: object, path: Path = ()) -> Iterator[Problem]:
 
 def cidr_like(text: str) -> bool:
     """Tell whether a string is an address block, as Go's net.ParseCIDR: an address and a prefix length."""
-    import ipaddress  # noqa: PLC0415 - only the kinds that have such a field need it
+    import ipaddress
 
     try:
         ipaddress.ip_interface(text)

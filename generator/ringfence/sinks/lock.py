@@ -84,7 +84,8 @@ def verify(file: Path, lock: Lock) -> bool:
     differing = [k for k in ("generator", "profiles", "templates", "schemas") if held.get(k) != getattr(lock, k)]
     if differing:
         what = ", ".join(
-            f"generator {held.get('generator')} (this is {lock.generator})" if k == "generator" else k for k in differing
+            f"generator {held.get('generator')} (this is {lock.generator})" if k == "generator" else k
+            for k in differing
         )
         raise StaleError(
             f"the lock pins other {what}",

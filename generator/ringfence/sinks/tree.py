@@ -99,7 +99,7 @@ class Tree:
         return Row(path, sha256(data).hexdigest(), objects, change)
 
     def _stage(self, path: str, data: bytes) -> None:
-        folder, _, name = path.rpartition("/")
+        folder = path.rpartition("/")[0]
         if folder not in self._folders:
             (self._staging / folder).mkdir(parents=True, exist_ok=True)
             self._folders.add(folder)

@@ -214,13 +214,14 @@ class Cluster:
 
     def fact(self, name: str) -> str | frozenset[str]:
         """A fact that an `emits` row may select on."""
-        return {
+        facts: dict[str, str | frozenset[str]] = {
             "distribution": self.distribution,
             "cni": self.cni,
             "admission": self.components["admission"],
             "mesh": self.components["mesh"],
             "component": self.enabled_components,
-        }[name]
+        }
+        return facts[name]
 
 
 FACTS = ("distribution", "cni", "admission", "mesh", "component")
