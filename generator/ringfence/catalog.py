@@ -104,7 +104,8 @@ def _param(name: str, data: dict[str, Any]) -> Param:
 
 def _emit(data: dict[str, Any]) -> Emit:
     return Emit(
-        template=data["template"],
+        template=data["template"] or "",
+        invariant=data["invariant"] or "",
         each=data["each"],
         fragment=data["fragment"],
         mode=data["mode"],
@@ -113,6 +114,8 @@ def _emit(data: dict[str, Any]) -> Emit:
         kubernetes=data["kubernetes"],
         stages=tuple(data["stages"]),
         when={fact: tuple(values) for fact, values in data["when"].items()},
+        beside=data["beside"] or "",
+        needs=tuple(data["needs"]),
         keys=data["keys"],
     )
 
@@ -128,8 +131,12 @@ def _cross_errors(control: Control, controls: Mapping[str, Control]) -> list[Rin
         if wanted not in controls:
             refuse(f'requires "{wanted}", which is no control', nearest(wanted, controls))
     for emit in control.emits:
-        if not (FilePath(control.folder) / emit.template).is_file():
+        if bool(emit.template) is bool(emit.invariant):
+            refuse("a row of emits needs a template or an invariant, and not both")
+        elif emit.template and not (FilePath(control.folder) / emit.template).is_file():
             refuse(f'emits "{emit.template}", which is not in its folder')
+        if emit.beside and emit.beside not in controls:
+            refuse(f'emits beside "{emit.beside}", which is no control', nearest(emit.beside, controls))
     if control.profile not in control.stages:
         refuse(f'stage lacks its lowest profile "{control.profile}"')
     ranks = [control.stage(p).rank for p in PROFILES]

@@ -52,16 +52,15 @@ class Document:
     value: Any
     text: str
     index: int = 0
-    _marks: dict[Path, Place] | None = field(default=None, repr=False)
+    _marks: list[dict[Path, Place]] = field(default_factory=list, repr=False)  # shared by a file's documents
 
     def place(self, path: Path = ()) -> Place:
         """The position of the value at `path`, or of its nearest ancestor that exists."""
-        if self._marks is None:
-            marks: list[dict[Path, Place]] = []
-            list(_read(self.text, self.file, "kubectl", marks))
-            self._marks = marks[self.index]
+        if not self._marks:
+            list(_read(self.text, self.file, "kubectl", self._marks))
+        marks = self._marks[self.index]
         for end in range(len(path), -1, -1):
-            if (place := self._marks.get(path[:end])) is not None:
+            if (place := marks.get(path[:end])) is not None:
                 return place
         return Place(self.file)
 
@@ -101,7 +100,8 @@ def load(data: bytes | str, file: str) -> Document:
 def load_all(data: bytes | str, file: str, dialect: str = "strict") -> list[Document]:
     """Every document of a file. `dialect="kubectl"` reads plain scalars as kubectl does."""
     text = decode(data, file) if isinstance(data, bytes) else data
-    return [Document(file, value, text, i) for i, value in enumerate(_read(text, file, dialect, None))]
+    marks: list[dict[Path, Place]] = []
+    return [Document(file, value, text, i, marks) for i, value in enumerate(_read(text, file, dialect, None))]
 
 
 def load_marked(text: str, file: str) -> list[tuple[Any, dict[Path, Place]]]:

@@ -79,9 +79,10 @@ class Param:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Emit:
-    """One template of a control, and the clusters it is for."""
+    """One template of a control, or the invariant that stands in for one, and the clusters it is for."""
 
     template: str
+    invariant: str
     each: str  # cluster | namespace
     fragment: bool
     mode: str  # own | patch
@@ -90,6 +91,8 @@ class Emit:
     kubernetes: str  # version range such as ">=1.36", "" for all
     stages: tuple[str, ...]
     when: Mapping[str, tuple[str, ...]]  # cluster fact -> accepted values
+    beside: str  # another control: only where that is enforced, its exceptions left out
+    needs: tuple[str, ...]  # keys of cluster.yaml without which its objects can't be right
     keys: Mapping[str, str]  # list path -> key its items are folded by
 
 
@@ -154,6 +157,7 @@ class ResolvedControl:
     param_sources: Mapping[str, Source]
     excepted_namespaces: frozenset[str] = frozenset()
     excepted_names: tuple[str, ...] = ()
+    companions: Mapping[str, ResolvedControl] = field(default_factory=dict)  # those its rows are `beside`
 
     @property
     def id(self) -> str:
@@ -262,6 +266,7 @@ class Finding:
     object: str = ""
     path: Path = ()
     place: Place | None = None
+    origin: str = ""  # template:line that set the field, when the tree's index knows it
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ringfence.catalog import Catalog
@@ -34,7 +35,12 @@ def resolve(catalog: Catalog, profile: Profile, cluster: Cluster) -> tuple[Resol
     _requirements(resolved, errors)
     _unmatched(resolved, cluster, errors)
     raise_all(errors)
-    return tuple(resolved.values())
+    return tuple(_with_companions(one, resolved) for one in resolved.values())
+
+
+def _with_companions(one: ResolvedControl, resolved: Mapping[str, ResolvedControl]) -> ResolvedControl:
+    names = {emit.beside for emit in one.control.emits if emit.beside}
+    return replace(one, companions={name: resolved[name] for name in sorted(names)}) if names else one
 
 
 def _known(catalog: Catalog, id_: str, place: Place, errors: list[RingfenceError]) -> bool:

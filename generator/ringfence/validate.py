@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ringfence.errors import InputError, Place, RingfenceError, nearest, raise_all
 from ringfence.invariants import Violation, object_rules, set_rules
-from ringfence.model import Bundle, Joined, Manifest, Path, ResolvedControl, Shape, Slot, paths
+from ringfence.model import Bundle, Joined, Manifest, Path, ResolvedControl, Shape, Slot, Stage, paths
+from ringfence.render import fitting, held_back
 from ringfence.schemas import KindSchema, SchemaStore
 from ringfence.spec.facts import Cluster
 
@@ -35,23 +36,31 @@ def validate(
     for rule in set_rules():
         errors.extend(_broken(rule.control, m, v) for m, v in rule.check(manifests))
     raise_all(errors)
-    return Bundle(cluster, tuple(controls), manifests, unemitted(controls, manifests))
+    return Bundle(cluster, tuple(controls), manifests, unemitted(cluster, controls, manifests))
 
 
-def unemitted(controls: Sequence[ResolvedControl], manifests: Sequence[Manifest]) -> dict[str, str]:
+def unemitted(
+    cluster: Cluster, controls: Sequence[ResolvedControl], manifests: Sequence[Manifest]
+) -> dict[str, str]:
     """Controls that emit nothing for this cluster, each with the reason."""
     emitted = {id_ for m in {m.shape for m in manifests} for id_ in m.controls}
-    found: dict[str, str] = {}
-    for control in controls:
-        if control.id in emitted:
-            continue
-        if control.stage.value == "off":
-            found[control.id] = f"stage off: {control.stage_source}"
-        elif control.stage.value == "audit" and control.control.audit_form:
-            found[control.id] = f"no audit form: {control.control.audit_form}"
-        else:
-            found[control.id] = "nothing in this cluster for it"
-    return found
+    return {c.id: _why_nothing(c, cluster) for c in controls if c.id not in emitted}
+
+
+def _why_nothing(control: ResolvedControl, cluster: Cluster) -> str:
+    if control.stage is Stage.OFF:
+        return f"stage off: {control.stage_source}"
+    rows = list(fitting(control, cluster))
+    waiting = [row for row in rows if held_back(control, row)]
+    for row in rows:
+        if row.invariant and row not in waiting:
+            return f"no object: the invariant {row.invariant} keeps it"
+    if waiting:
+        other = control.companions[waiting[0].beside]
+        return f"only where {other.id} is enforced; it is {other.stage.value}: {other.stage_source}"
+    if control.stage is Stage.AUDIT and control.control.audit_form:
+        return f"no audit form: {control.control.audit_form}"
+    return "nothing in this cluster for it"
 
 
 _Check = Callable[[Manifest], list[RingfenceError]]

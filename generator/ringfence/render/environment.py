@@ -7,13 +7,14 @@ can't change structure. Line marks at the ends of lines carry template line numb
 from __future__ import annotations
 
 import marshal
+import re
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path as FilePath
 from typing import Any
 
 import jinja2
-from jinja2 import StrictUndefined, nodes, pass_environment
+from jinja2 import StrictUndefined, nodes, pass_context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ringfence.errors import InputError, Place
@@ -55,6 +56,8 @@ class CompiledTemplate:
         for subject in subjects:
             context[name] = subject
             values.clear()
+            scope.vars.clear()  # what the template set for the subject before
+            scope.exported_vars.clear()
             try:
                 text = "".join(render(scope))
             except Exception as bad:
@@ -101,7 +104,7 @@ class Environment:
         values, tokens = self.values, _Tokens()
         append = values.append
 
-        @pass_environment  # so that Jinja does not fold constants past the token
+        @pass_context  # Jinja folds constants through a finalize that takes less, and the token with them
         def finalize(_: Any, value: Any) -> str:
             if value.__class__ is not str:
                 if isinstance(value, StrictUndefined):
@@ -155,15 +158,16 @@ class Environment:
         except jinja2.TemplateSyntaxError as bad:
             raise InputError(f"template: {bad.message}", place=Place(shown, bad.lineno, 1)) from bad
         self._check(tree, shown)
+        self._check_braces(source, shown)
         for data in tree.find_all(nodes.TemplateData):
             data.data = _mark_lines(data.data, data.lineno)
         return self._jinja.compile(tree, shown, shown)
 
     def _check(self, tree: nodes.Template, shown: str) -> None:
         """Refuse what a template has no need for: macros, includes, calls, foreign filters."""
-        pending: list[tuple[nodes.Node, int]] = [(tree, 0)]
+        pending: list[nodes.Node] = [tree]
         while pending:
-            node, depth = pending.pop()
+            node = pending.pop()
             place = Place(shown, node.lineno or 1, 1)
             if not isinstance(node, _ALLOWED):
                 what = type(node).__name__.lower()
@@ -182,21 +186,26 @@ class Environment:
                 raise InputError(
                     f'template: unknown test "{node.name}"', place=place, hint="tests: " + ", ".join(_TESTS)
                 )
-            if isinstance(node, nodes.TemplateData) and (found := _leftover(node.data)):
-                line = node.lineno + node.data[: node.data.index(found)].count("\n")
+            pending.extend(node.iter_child_nodes())
+
+    def _check_braces(self, source: str, shown: str) -> None:
+        """Refuse a closing brace outside `{% raw %}` that closes nothing: somebody forgot the opening one."""
+        raw = False
+        for line, token, text in self._jinja.lex(source, shown, shown):
+            raw = token == "raw_begin" or (raw and token != "raw_end")
+            if token != "data" or raw:
+                continue
+            if found := _LEFTOVER.search(text):
+                before = text[: found.start()].count("\n")
                 raise InputError(
-                    f"template: leftover {found}",
-                    place=Place(shown, line, 1),
-                    hint="close the brace, or wrap foreign ones in {% raw %}",
+                    f"template: leftover {found[0]}",
+                    place=Place(shown, line + before, 1),
+                    hint="open the brace, write a space between the two, or wrap foreign ones in {% raw %}",
                 )
-            pending.extend((child, depth + 1) for child in node.iter_child_nodes())
 
 
-_FORMAT = 2  # of the compiled code: raise it when marks, tokens or checks change
-
-
-def _leftover(text: str) -> str | None:
-    return next((brace for brace in ("}}", "%}", "#}") if brace in text), None)
+_FORMAT = 3  # of the compiled code: raise it when marks, tokens or checks change
+_LEFTOVER = re.compile("}}|%}|#}")
 
 
 def _mark_lines(text: str, line: int) -> str:

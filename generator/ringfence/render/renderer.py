@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ringfence.errors import InputError, Place, RingfenceError, raise_all
 from ringfence.model import Emit, ResolvedControl, Shape, Stage
 from ringfence.render.environment import CompiledTemplate, Environment
-from ringfence.render.structure import Structure, freeze
+from ringfence.render.structure import Structure, freeze, is_blank
 from ringfence.spec.facts import Cluster
 
 _CLUSTER_SUBJECT = (None,)
@@ -53,7 +53,7 @@ class Renderer:
     def _emit(
         self, cluster: Cluster, control: ResolvedControl, emit: Emit, subjects: Sequence[Any]
     ) -> Iterator[Fragment]:
-        if not subjects:
+        if not subjects or not emit.template:
             return
         folder = control.control.folder
         file = f"{folder}/{emit.template}"
@@ -65,7 +65,10 @@ class Renderer:
         context = {"cluster": cluster, "params": control.params, "control": control}
         structures = self._structures
         slots = emit.each == "namespace"
+        missing = [key for key in emit.needs if not cluster.given(key)]
         for text, values in template.layouts(context, "namespace" if each_namespace else "subject", subjects):
+            if missing and not is_blank(text):
+                raise _needed(control, missing[0], context.get("namespace"), cluster)
             key = (file, emit, text, tuple([freeze(v) for v in values if not slots or v.__class__ is not str]))
             shapes = structures.get(key)
             if shapes is None:
@@ -89,7 +92,12 @@ class Renderer:
 
 
 def selected(control: ResolvedControl, cluster: Cluster) -> Iterator[Emit]:
-    """The rows of `emits` that are for this cluster at this stage."""
+    """The rows of `emits` that are for this cluster at this stage, beside what else is enforced."""
+    return (emit for emit in fitting(control, cluster) if not held_back(control, emit))
+
+
+def fitting(control: ResolvedControl, cluster: Cluster) -> Iterator[Emit]:
+    """The rows of `emits` that are for this cluster at this stage, whatever else is enforced."""
     if control.stage is Stage.OFF:
         return
     for emit in control.control.emits:
@@ -99,6 +107,20 @@ def selected(control: ResolvedControl, cluster: Cluster) -> Iterator[Emit]:
             and _facts(cluster, emit)
         ):
             yield emit
+
+
+def held_back(control: ResolvedControl, emit: Emit) -> bool:
+    """Does the row wait for a control that is not enforced here?"""
+    return bool(emit.beside) and control.companions[emit.beside].stage is not Stage.ENFORCE
+
+
+def _needed(control: ResolvedControl, key: str, namespace: Any, cluster: Cluster) -> InputError:
+    whom = f' for namespace "{namespace.name}"' if namespace else ""
+    return InputError(
+        f"{control.id} needs {key}{whom}, which is empty",
+        place=Place(cluster.file),
+        hint=f"set {key}, or set the control off with a reason",
+    )
 
 
 def in_range(version: str, wanted: str) -> bool:
@@ -122,6 +144,8 @@ def _facts(cluster: Cluster, emit: Emit) -> bool:
 def _subjects(emit: Emit, control: ResolvedControl, cluster: Cluster, part: tuple[int, int]) -> Sequence[Any]:
     """What the template is rendered for, exceptions left out."""
     excepted = control.excepted_namespaces
+    if emit.beside:
+        excepted |= control.companions[emit.beside].excepted_namespaces
     if emit.each == "namespace":
         number, parts = part
         size = -(-len(cluster.namespaces) // parts)

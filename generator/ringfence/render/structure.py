@@ -149,6 +149,11 @@ def freeze(value: Any) -> Any:
     return (value.__class__, value)
 
 
+def is_blank(text: str) -> bool:
+    """Does a layout hold no document at all?"""
+    return not _MARK.sub("", text).strip()
+
+
 def _unmark(text: str) -> tuple[list[int], str]:
     """Template line of every rendered line, and the text without marks.
 

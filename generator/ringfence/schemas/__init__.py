@@ -132,6 +132,10 @@ class SchemaStore:
         """Return the names of the built-in kinds, for a hint."""
         return {name.rpartition("/")[2] for name in self._builtin["kinds"]}
 
+    def groups(self) -> set[str]:
+        """Return the API groups that Kubernetes itself owns in any supported version; the core group is empty."""
+        return {name.rpartition("/")[0].rpartition("/")[0] for name in read("index.json")["kubernetes"]}
+
     def digest(self) -> str:
         """Return the SHA-256 of this version's and the CRDs' schema files, from the committed DIGESTS."""
         import hashlib

@@ -10,11 +10,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from pathlib import Path, PurePosixPath
+from pathlib import Path as FilePath
+from pathlib import PurePosixPath
 from typing import Any
 
 from ringfence.errors import InputError, Place
-from ringfence.model import Manifest, Shape
+from ringfence.model import Manifest, Path, Shape
 
 NAME = "ringfence.index"
 API_VERSION = "ringfence/v1alpha1"
@@ -36,6 +37,15 @@ class Index:
     cluster: str
     files: dict[str, FileEntry] = field(default_factory=dict)
     shapes: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def origin(self, file: str, object_: str, path: Path) -> str:
+        """`template:line` of a field or of its nearest ancestor; empty when the index does not know."""
+        entry = self.files.get(file)
+        origins = self.shapes.get(entry.objects.get(object_, ""), {}).get("origins", {}) if entry else {}
+        for end in range(len(path), 0, -1):
+            if found := origins.get(".".join(str(p) for p in path[:end])):
+                return str(found)
+        return ""
 
     def text(self) -> str:
         """The index as JSON, one file a line, so that a change is a small diff."""
@@ -79,7 +89,7 @@ def describe(shape: Shape) -> dict[str, Any]:
     }
 
 
-def read_index(tree: Path) -> Index | None:
+def read_index(tree: FilePath) -> Index | None:
     """The index in `tree`, None when there is none; raises InputError for one that is not to be trusted."""
     file = tree / NAME
     place = Place(file.as_posix())

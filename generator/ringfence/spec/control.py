@@ -58,10 +58,19 @@ class ParamDocument(Model):
     description: Line
 
 
-class EmitDocument(Model):
-    """One template and the clusters it is for: version and distribution differences are rows, not branches."""
+Needed = Literal["network.apiServer.addresses", "network.nodeCIDRs", "network.podCIDRs", "network.serviceCIDRs"]
 
-    template: Annotated[str, Field(pattern=r"^[a-z0-9-]+\.yaml\.j2$")]
+
+class EmitDocument(Model):
+    """One template and the clusters it is for: version and distribution differences are rows, not branches.
+
+    A row with `invariant` instead of `template` emits nothing: that rule keeps the promise.
+    """
+
+    template: Annotated[str, Field(pattern=r"^[a-z0-9-]+\.yaml\.j2$")] | None = None
+    invariant: Annotated[str, Field(pattern=r"^[a-z_]+$")] | None = Field(
+        default=None, description="The rule over the finished tree that keeps the promise where no object can."
+    )
     each: Literal["cluster", "namespace", "platform-namespace", "existing-namespace"] = "cluster"
     fragment: bool = Field(default=False, description="Part of an object that several controls write.")
     mode: Literal["own", "patch"] = "own"
@@ -70,6 +79,11 @@ class EmitDocument(Model):
     kubernetes: Annotated[str, Field(pattern=r"^((>=|<)1\.[0-9]+)?( <1\.[0-9]+)?$")] = ""
     stages: list[Literal["audit", "enforce"]] = ["audit", "enforce"]
     when: dict[Literal["distribution", "cni", "admission", "mesh", "component"], list[Line]] = {}
+    beside: Annotated[str, Field(pattern=ID)] | None = Field(
+        default=None,
+        description="Only where this other control is enforced, and not in namespaces excepted from it.",
+    )
+    needs: list[Needed] = Field(default=[], description="Keys of cluster.yaml without which its objects can't be right.")
     keys: dict[Line, Line] = Field(default={}, description="Lists that fold with other fragments: path to item key.")
 
 

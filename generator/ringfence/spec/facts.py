@@ -212,6 +212,13 @@ class Cluster:
         """Instance metadata services, for each IP family in use."""
         return tuple({"IPv4": "169.254.169.254/32", "IPv6": "fd00:ec2::254/128"}[f] for f in self.ip_families)
 
+    def given(self, key: str) -> bool:
+        """Does cluster.yaml say anything under a dotted key such as network.nodeCIDRs?"""
+        value: Any = {"network": self.network}
+        for part in key.split("."):
+            value = value[part]
+        return bool(value)
+
     def fact(self, name: str) -> str | frozenset[str]:
         """A fact that an `emits` row may select on."""
         facts: dict[str, str | frozenset[str]] = {

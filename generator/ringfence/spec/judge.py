@@ -22,6 +22,7 @@ _MODELS = {
     "profile": ("document", "ProfileDocument"),
     "control": ("control", "ControlDocument"),
     "probes": ("control", "ProbesDocument"),
+    "findings": ("report", "FindingsDocument"),
 }
 KINDS = tuple(_MODELS)
 
