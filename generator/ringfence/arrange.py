@@ -112,9 +112,11 @@ class _Fold:
         b, o = self.base, self.other
         if b.mode != o.mode or b.api_version != o.api_version:
             what = "mode" if b.mode != o.mode else "apiVersion"
+            both = f"{', '.join(b.controls)} and {', '.join(o.controls)}"
             raise InputError(
-                f"{', '.join(b.controls)} and {', '.join(o.controls)} write {b.kind} {_spell(self.identity)} with another {what}",
+                f"{both} write {b.kind} {_spell(self.identity)} with another {what}",
                 place=_place(o, ("apiVersion",)),
+                hint="an object has one apiVersion and one mode",
             )
         return Shape(
             tree=tree,
@@ -165,14 +167,9 @@ class _Fold:
         """Lists of mappings folded by their declared key; the key must be literal in both."""
         key = self.lists[here]
         out = list(one)
-        index = {item[key]: i for i, item in enumerate(out)}
+        index = {_item_name(self.base, item, key, (*here, i)): i for i, item in enumerate(out)}
         for number, item in enumerate(two):
-            name = item.get(key) if isinstance(item, dict) else None
-            if not isinstance(name, str):
-                raise InputError(
-                    f"an item has no literal {key}, by which this list folds",
-                    place=_place(self.other, (*there, number)),
-                )
+            name = _item_name(self.other, item, key, (*there, number))
             if name in index:
                 out[index[name]] = self._maps(out[index[name]], item, (*here, index[name]), (*there, number))
             else:
@@ -192,6 +189,18 @@ class _Fold:
             if (origin := self.base.origins.get(path[:end])) is not None:
                 return origin.control
         return self.base.controls[0]
+
+
+def _item_name(shape: Shape, item: Any, key: str, path: Path) -> str:
+    """The text by which an item of a list folds; raises InputError when it has none, or an open one."""
+    name = item.get(key) if isinstance(item, dict) else None
+    if not isinstance(name, str):
+        raise InputError(
+            f"an item of {'.'.join(map(str, path[:-1]))} has no literal {key}, by which this list folds",
+            place=_place(shape, path),
+            hint=f"write {key} out in the template",
+        )
+    return name
 
 
 def _decorate(shape: Shape) -> Shape:
@@ -237,8 +246,9 @@ def _conflict(
             else str(value).lower()
         )
 
+    what = f"{'.'.join(map(str, path))} of {identity.kind} {_spell(identity)}"
     return InputError(
-        f"{first} and {second} set {'.'.join(map(str, path))} of {identity.kind} {_spell(identity)} differently: {show(one)} and {show(two)}",
+        f"{first} and {second} set {what} differently: {show(one)} and {show(two)}",
         place=place,
         hint="only one control may set a field",
     )

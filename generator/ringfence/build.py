@@ -37,8 +37,11 @@ class Builder:
 
     def resolve(self, file: Path, shown: str | None = None) -> Resolution:
         """cluster.yaml → the cluster, its profile and every control decided; `shown` is its name in errors."""
-        cluster = read_cluster(file, shown)
-        profile = read_profile(cluster.profile, file.parent, Place(cluster.file))
+        return self.decide(read_cluster(file, shown), file.parent)
+
+    def decide(self, cluster: Cluster, beside: Path) -> Resolution:
+        """A cluster → its profile (one of the user's own lies in the folder `beside`) and every control decided."""
+        profile = read_profile(cluster.profile, beside, Place(cluster.file))
         return Resolution(cluster, profile, resolve(self.catalog, profile, cluster))
 
     def objects(self, resolution: Resolution, part: tuple[int, int] = (0, 1)) -> Bundle:

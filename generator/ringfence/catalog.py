@@ -10,6 +10,7 @@ from typing import Any
 from ringfence.documents import Document, load
 from ringfence.errors import InputError, Place, RingfenceError, nearest, raise_all
 from ringfence.model import PROFILES, Control, Emit, Param, Severity, Stage, Wave
+from ringfence.parameters import loosened, malformed
 from ringfence.spec.judge import judge
 
 
@@ -115,6 +116,7 @@ def _emit(data: dict[str, Any]) -> Emit:
         stages=tuple(data["stages"]),
         when={fact: tuple(values) for fact, values in data["when"].items()},
         beside=data["beside"] or "",
+        excepted=data["excepted"],
         needs=tuple(data["needs"]),
         keys=data["keys"],
     )
@@ -144,6 +146,41 @@ def _cross_errors(control: Control, controls: Mapping[str, Control]) -> list[Rin
         refuse("its stage loosens from a profile to a stricter one")
     if any(control.stages.get(p, Stage.OFF) is not Stage.OFF for p in PROFILES[: PROFILES.index(control.profile)]):
         refuse(f'stage selects it below its lowest profile "{control.profile}"')
+    for param in control.params.values():
+        for message in _param_errors(param):
+            refuse(f"params.{param.name}: {message}")
     if not control.audit_form and not any("audit" in e.stages for e in control.emits):
         refuse("no template serves stage audit", "add one, or say why in `no_audit_form`")
     return errors
+
+
+# Which types a floor can be measured on; `free` and `deny` fit all.
+_MEASURED = {
+    "additive": ("strings", "integers", "mappings", "cidrs"),
+    "subtractive": ("strings", "integers", "mappings", "cidrs"),
+    "at-most": ("integer", "quantity", "duration"),
+    "at-least": ("integer", "quantity", "duration"),
+    "stricter": ("choice",),
+}
+
+
+def _param_errors(param: Param) -> Iterator[str]:
+    """A value that is none of the parameter's type, a floor that can't be measured, a stricter profile that loosens."""
+    if param.type == "choice" and not param.choices:
+        yield "type choice needs choices"
+        return
+    if param.type not in _MEASURED.get(param.floor, (param.type,)):
+        yield f"floor {param.floor} has no meaning for type {param.type}"
+        return
+    before = param.default
+    if wrong := malformed(param, before):
+        yield f"default: {wrong[0]}"
+        return
+    for profile in (p for p in PROFILES if p in param.by_profile):
+        value = param.by_profile[profile]
+        if wrong := malformed(param, value):
+            yield f"by_profile.{profile}: {wrong[0]}"
+            return
+        if param.floor != "deny" and loosened(param, value, before):
+            yield f"by_profile.{profile} loosens the value of the looser profile"
+        before = value

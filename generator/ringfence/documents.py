@@ -23,14 +23,17 @@ try:
 except ImportError:  # a PyYAML built without libyaml: the same events, ten times slower
     from yaml import SafeLoader as _Parser
 
+FAST = _Parser.__name__ == "CParser"  # does libyaml read?
 Path = tuple[str | int, ...]
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 64
+_MAX_DIGITS = 20
 MAX_NODES = 2_000_000  # aliases count as what they expand to
 
 _INT = re.compile(r"-?(0|[1-9][0-9]*)\Z")
-_FLOAT = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+\Z")
+_FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,30})\.[0-9]{0,30}[1-9]\Z")
+_ZEROS = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]*0\Z")  # 1.30 turns into 1.3, and 1.0 is an integer to some readers
 _CONSTANTS: dict[str, Any] = {"true": True, "false": False, "null": None, "": None}
 # Plain scalars that YAML 1.1 and 1.2 readers (PyYAML, go-yaml v2 and v3, js-yaml) read differently.
 _AMBIGUOUS = re.compile(
@@ -117,11 +120,14 @@ def _read(text: str, file: str, dialect: str, marks: list[dict[Path, Place]] | N
     except yaml.MarkedYAMLError as bad:
         mark = bad.problem_mark or bad.context_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
-        raise InputError(f"not YAML: {bad.problem or bad.context}", place=place) from bad
+        hint = "check the indentation, quotes and brackets here and just before"
+        raise InputError(f"not YAML: {bad.problem or bad.context}", place=place, hint=hint) from bad
     except yaml.reader.ReaderError as bad:
         line = text.count("\n", 0, bad.position) + 1
         column = bad.position - text.rfind("\n", 0, bad.position)
-        raise InputError(f"not YAML: {bad.reason}", place=Place(file, line, column)) from bad
+        raise InputError(
+            f"not YAML: {bad.reason}", place=Place(file, line, column), hint="remove the character, or write its escape"
+        ) from bad
 
 
 class _Reader:
@@ -164,7 +170,7 @@ class _Reader:
         if event.tag is not None and event.tag != "!":
             raise self.refuse(event, f"tag {event.tag!r} is not allowed", "remove the tag")
         if kind is yaml.ScalarEvent:
-            value = event.value if event.style else self.resolve(event)
+            value = self.text(event) if event.style else self.resolve(event)
         elif depth >= MAX_DEPTH:
             raise self.refuse(event, f"nested deeper than {MAX_DEPTH} levels", "flatten the document")
         elif kind is yaml.MappingStartEvent:
@@ -175,9 +181,15 @@ class _Reader:
             self.anchors[event.anchor] = (value, self.nodes - start)
         return value
 
+    def text(self, event: Any) -> str:
+        value: str = event.value
+        if "\0" in value:
+            raise self.refuse(event, "NUL character", r"remove the \0 escape")
+        return value
+
     def alias(self, event: Any) -> Any:
         if event.anchor not in self.anchors:
-            raise self.refuse(event, f"alias *{event.anchor} has no anchor before it")
+            raise self.refuse(event, f"alias *{event.anchor} has no anchor before it", "write the value out")
         value, size = self.anchors[event.anchor]
         self.nodes += size
         if self.nodes > MAX_NODES:
@@ -190,10 +202,12 @@ class _Reader:
         while (event := following()).__class__ is not yaml.MappingEndEvent:
             if event.__class__ is not yaml.ScalarEvent:
                 raise self.refuse(event, "a key must be a string", "quote it")
-            key = event.value
+            if event.tag is not None and event.tag != "!":
+                raise self.refuse(event, f"tag {event.tag!r} is not allowed", "remove the tag")
+            key = self.text(event)
             if not event.style and not isinstance(self.resolve(event), str):
                 raise self.refuse(event, f"a key must be a string, {key!r} is not", f'quote it: "{key}"')
-            if key == "<<":
+            if key == "<<" and not event.style:
                 raise self.refuse(event, "merge keys (<<) are not allowed", "write the fields out")
             if key in out:
                 raise self.refuse(event, f'duplicate key "{key}"', "remove one of the two")
@@ -220,16 +234,19 @@ class _Reader:
         if text in _CONSTANTS:
             return _CONSTANTS[text]
         if _INT.match(text):
+            if len(text) > _MAX_DIGITS:
+                raise self.refuse(event, f"a number of {len(text):,} digits", "quote it, or write a smaller one")
             return int(text)
         if _FLOAT.match(text):
             return float(text)
+        if _ZEROS.match(text):
+            short = text.rstrip("0").rstrip(".")
+            hint = f'quote it: "{text}", or write {short}'
+            raise self.refuse(event, f"{text} is a number, and loses its zeros", hint)
         if _AMBIGUOUS.match(text):
-            hint = {True: "write true", False: "write false"}.get(_KUBECTL_BOOL.get(text.lower()))  # type: ignore[arg-type] # None finds nothing
-            raise self.refuse(
-                event,
-                f"YAML readers disagree on the plain scalar {text}",
-                f'quote it: "{text}"' + (f", or {hint}" if hint else ""),
-            )
+            meant = _KUBECTL_BOOL.get(text.lower())
+            hint = f'quote it: "{text}"' + ("" if meant is None else f", or write {str(meant).lower()}")
+            raise self.refuse(event, f"YAML readers disagree on the plain scalar {text}", hint)
         return text
 
 
@@ -275,7 +292,8 @@ def scalar(value: Any) -> str:
         return str(value)
     if isinstance(value, float) and value == value and abs(value) != float("inf"):
         text = repr(value)
-        return text if "." in text else f'"{text}"' if "e" in text else text + ".0"
+        if _FLOAT.match(text):
+            return text
     raise TypeError(f"{type(value).__name__} has no YAML form")
 
 

@@ -5,6 +5,7 @@ Nothing here prints or exits; `cli` does both. Exit codes are the table in docs/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -105,7 +106,7 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     names = sorted(set(choices))
     if not names:
         return None
-    close = get_close_matches(word, names, n=1, cutoff=0.6)
+    close = get_close_matches(word, names, n=1, cutoff=0.6) if re.search("[a-zA-Z]", word) else []
     if close:
         return f'did you mean "{close[0]}"?'
     if len(names) > 12:

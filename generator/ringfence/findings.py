@@ -37,7 +37,7 @@ class Unanalysed(NamedTuple):
 class Report:
     """What `examine` found; findings in the order of files and lines."""
 
-    kubernetes: str
+    kubernetes: tuple[str, ...]
     files: int
     objects: int
     findings: tuple[Finding, ...]
@@ -68,7 +68,7 @@ def examine(documents: Sequence[Document], store: SchemaStore) -> Report:
                 unanalysed.append(Unanalysed(_label(body), _NO_OBJECT, document.place(path)))
     findings = [*_schema_findings(subjects, store, unanalysed), *_rule_findings(subjects, store, unanalysed)]
     return Report(
-        store.kubernetes,
+        (store.kubernetes,),
         len({d.file for d in documents}),
         len(subjects),
         tuple(sorted(dict.fromkeys(findings), key=_order)),
@@ -158,9 +158,7 @@ def _as_violation(error: InputError) -> Violation:
     return Violation(("apiVersion",), error.message, error.hint or f"supported: Kubernetes {', '.join(SUPPORTED)}")
 
 
-def _rule_findings(
-    subjects: Sequence[_Subject], store: SchemaStore, unanalysed: list[Unanalysed]
-) -> Iterator[Finding]:
+def _rule_findings(subjects: Sequence[_Subject], store: SchemaStore, unanalysed: list[Unanalysed]) -> Iterator[Finding]:
     """The rules' findings; an object that they can't read is left out of the rules about many."""
     sound: list[_Subject] = []
     for subject in subjects:

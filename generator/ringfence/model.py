@@ -92,6 +92,7 @@ class Emit:
     stages: tuple[str, ...]
     when: Mapping[str, tuple[str, ...]]  # cluster fact -> accepted values
     beside: str  # another control: only where that is enforced, its exceptions left out
+    excepted: bool  # rendered for excepted namespaces too
     needs: tuple[str, ...]  # keys of cluster.yaml without which its objects can't be right
     keys: Mapping[str, str]  # list path -> key its items are folded by
 

@@ -76,7 +76,7 @@ def _resolve_one(
                     InputError(
                         f'control "{control.id}" has no parameter "{name}"',
                         place=place,
-                        hint=nearest(name, control.params) or "it has none",
+                        hint=nearest(name, control.params) or f"see `ringfence explain {control.id}`",
                     )
                 )
                 continue
@@ -200,6 +200,6 @@ def _unmatched(resolved: Mapping[str, ResolvedControl], cluster: Cluster, errors
                     ExceptionError(
                         f'exception "{exemption.name}" matches nothing: there is no namespace "{name}"',
                         place=exemption.places["scope"],
-                        hint=nearest(name, existing),
+                        hint=nearest(name, existing) or "remove it from the exception",
                     )
                 )

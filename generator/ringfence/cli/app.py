@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -41,7 +42,7 @@ class _Commands(click.Group):
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
             from ringfence.errors import UsageError, nearest
 
             raise UsageError(f'unknown command "{args[0]}"', hint=nearest(args[0], COMMANDS))
@@ -76,26 +77,39 @@ def run(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code of the table in docs/usage.md."""
     try:
         result = app.main(args=arguments, prog_name="ringfence", standalone_mode=False)
+        sys.stdout.flush()
     except RingfenceError as bad:
         return _fail(bad, bad.exit_code, bad.line())
     except click.exceptions.Abort:
         return _fail(None, 1, "error: interrupted")
     except click.UsageError as bad:
-        hint = f"; see `{bad.ctx.command_path} --help`" if bad.ctx else ""
-        return _fail(None, USAGE, f"error: {bad.format_message().rstrip('.')}{hint}")
+        return _usage(bad)
     except click.ClickException as bad:
         return _fail(bad, 1, f"error: {bad.format_message()}")
     except BrokenPipeError:
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more at exit
         return 1
     except RecursionError as bad:
         return _fail(bad, 65, "error: the input is nested too deeply")
+    except OSError as bad:
+        place = f"{bad.filename}: " if bad.filename else ""
+        return _fail(bad, 1, f"{place}error: {(bad.strerror or str(bad)).lower()}")
     except Exception as bad:  # noqa: BLE001 # the last resort of a program
         message = (
             f"error: {type(bad).__name__}: {bad}; this is a bug in ringfence: run again with --debug and report it"
         )
         return _fail(bad, 1, message)
     return result if isinstance(result, int) else 0
+
+
+def _usage(bad: click.UsageError) -> int:
+    """Click's refusal on one line; bare `ringfence` gets the help it asks for."""
+    if isinstance(bad, click.exceptions.NoArgsIsHelpError):
+        sys.stderr.write(bad.format_message() + "\n")
+        return USAGE
+    message = " ".join(bad.format_message().split()).rstrip(".")
+    hint = f"; see `{bad.ctx.command_path} --help`" if bad.ctx else ""
+    return _fail(None, USAGE, f"error: {message}{hint}")
 
 
 def _fail(bad: BaseException | None, code: int, line: str) -> int:

@@ -1,4 +1,4 @@
-"""What several commands take: cluster files, folders of controls, the date."""
+"""What several commands take: cluster files, trees, folders of controls, the date."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ import datetime
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ringfence.errors import ExceptionError, InputError, Place, UsageError
-from ringfence.spec.facts import Cluster
+
+if TYPE_CHECKING:
+    from ringfence.spec.facts import Cluster
 
 templates_option = click.option(
     "--templates", multiple=True, metavar="DIR", help="A further folder of controls (trusted: templates are code)."
+)
+json_option = click.option(
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Form of the output."
 )
 
 
@@ -53,6 +59,45 @@ def cluster_files(given: Sequence[str]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def cluster_file(given: str | None) -> Path | None:
+    """The cluster.yaml of a command that takes one: as given (its folder will do), else the one here; None without."""
+    if given is None:
+        here = Path("cluster.yaml")
+        return here if here.is_file() else None
+    path = Path(given)
+    return path / "cluster.yaml" if path.is_dir() else path
+
+
+def shown(file: Path) -> str:
+    """The file as the user may type it again."""
+    try:
+        return file.relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return file.as_posix()
+
+
+def tree_beside(file: Path) -> Path:
+    """Where a cluster file's tree goes unless told otherwise."""
+    return file.parent / "rendered" if file.name == "cluster.yaml" else file.parent / "rendered" / file.stem
+
+
+def lock_beside(file: Path) -> Path:
+    """Where a cluster file's lock goes."""
+    return file.with_name("ringfence.lock" if file.name == "cluster.yaml" else f"{file.stem}.lock")
+
+
+def tree_around(path: Path) -> Path | None:
+    """The nearest folder at or above `path` that is a rendered tree."""
+    absolute = Path(os.path.normpath(Path.cwd() / path))
+    return next((f for f in (absolute, *absolute.parents) if (f / "ringfence.index").is_file()), None)
+
+
+def cluster_of_tree(tree: Path) -> Path | None:
+    """The cluster file that `tree_beside` puts there; None when the tree was rendered elsewhere."""
+    candidates = (tree.parent / "cluster.yaml", tree.parent.parent / f"{tree.name}.yaml")
+    return next((c for c in candidates if c.is_file() and tree_beside(c) == tree), None)
+
+
 def expired(cluster: Cluster, as_of: str) -> list[ExceptionError]:
     """One error for each exception whose last day is before `as_of` (ISO dates compare as text)."""
     return [
@@ -64,6 +109,11 @@ def expired(cluster: Cluster, as_of: str) -> list[ExceptionError]:
         for e in cluster.exemptions
         if e.expires < as_of
     ]
+
+
+def days_left(expires: str, as_of: str) -> int:
+    """Days from `as_of` to the last day of an exception; negative when it has expired."""
+    return (datetime.date.fromisoformat(expires) - datetime.date.fromisoformat(as_of)).days
 
 
 def cache_folder() -> Path | None:

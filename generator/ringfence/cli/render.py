@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from ringfence.build import Builder, Resolution
 from ringfence.cli.console import console
-from ringfence.cli.inputs import as_of_option, cache_folder, cluster_files, expired, templates_option
-from ringfence.errors import Errors, RingfenceError, StaleError, UsageError, raise_all
+from ringfence.cli.inputs import (
+    as_of_option,
+    cache_folder,
+    cluster_files,
+    expired,
+    lock_beside,
+    shown,
+    templates_option,
+    tree_beside,
+)
+from ringfence.errors import Errors, InputError, Place, RingfenceError, StaleError, UsageError, raise_all
 from ringfence.model import PROFILES, Bundle, Stage
-from ringfence.sinks import lock
-from ringfence.sinks.tree import Changes
+
+if TYPE_CHECKING:
+    from ringfence.build import Builder, Resolution
+    from ringfence.sinks.tree import Changes
 
 
 @click.command("render", short_help="cluster.yaml to a tree of hardened objects.")
@@ -44,6 +55,8 @@ def command(
     templates: tuple[str, ...], as_of: str,
 ) -> int:  # fmt: skip
     """Render one cluster.yaml, several, or every one below a folder (default: this one)."""
+    from ringfence.build import Builder
+
     gc.disable()  # everything built is kept to the end: collecting only costs time
     files = cluster_files(clusters or (".",))
     if output == "-" and check:
@@ -70,16 +83,21 @@ class _Render:
     ) -> None:
         self.builder, self.output, self.several = builder, output, several
         self.check, self.update_lock, self.jobs, self.as_of = check, update_lock, jobs, as_of
+        self._written: dict[Path, Path] = {}  # tree -> its cluster file
 
     def one(self, file: Path) -> None:
         """Render one cluster and say what happened; raises what is wrong with it."""
-        resolution = self.builder.resolve(file, _shown(file))
-        self._lock(file, resolution.profile.files, resolution.cluster.kubernetes)
+        resolution = self.builder.resolve(file, shown(file))
         late = expired(resolution.cluster, self.as_of)
         if self.output == "-":
             self._stream(self.builder.objects(resolution))
         else:
-            self._tree(file, resolution)
+            pinned = self._lock(file, resolution.profile.files, resolution.cluster.kubernetes)
+            try:
+                self._tree(file, resolution)
+            except StaleError as bad:
+                raise_all([bad, *late])
+            pinned()
         raise_all(late)
 
     def _stream(self, bundle: Bundle) -> None:
@@ -100,33 +118,31 @@ class _Render:
             bundle = self.builder.objects(resolution)
             changes = write(bundle, directory, self.check)
         if self.check and changes.stale:
-            raise StaleError(_stale(directory, changes), hint=f"run `ringfence render {_shown(file)}`")
+            raise StaleError(_stale(directory, changes), hint=f"run `ringfence render {shown(file)}`")
         _summary(bundle, changes, directory, self.check, brief=self.several)
 
     def _directory(self, file: Path, name: str) -> Path:
-        if self.output:
-            return Path(self.output) / name if self.several else Path(self.output)
-        return file.parent / "rendered" if file.name == "cluster.yaml" else file.parent / "rendered" / file.stem
+        given = Path(self.output or "")
+        directory = (given / name if self.several else given) if self.output else tree_beside(file)
+        if (other := self._written.setdefault(directory, file)) != file:
+            raise InputError(
+                f'cluster "{name}" and that of {shown(other)} would write one tree, {directory.as_posix()}',
+                place=Place(shown(file)),
+                hint="give each cluster a name of its own, or render them one by one",
+            )
+        return directory
 
-    def _lock(self, file: Path, profiles: Sequence[Path], kubernetes: str) -> None:
-        if self.output == "-":
-            return
+    def _lock(self, file: Path, profiles: Sequence[Path], kubernetes: str) -> Callable[[], None]:
+        """Hold this installation against the lock; what it returns writes the lock once the tree is written."""
+        from ringfence.sinks import lock
+
         held = lock.current(self.builder.store(kubernetes), self.builder.catalog.folders, profiles)
-        place = file.with_name(lock.NAME if file.name == "cluster.yaml" else f"{file.stem}.lock")
-        if self.update_lock and not self.check:
-            lock.write(place, held)
-        elif not lock.verify(place, held):
-            if self.check:
-                raise StaleError(f"there is no {place.name}", hint=f"run `ringfence render {_shown(file)}`")
-            lock.write(place, held)
-
-
-def _shown(file: Path) -> str:
-    """The file as the user may type it again."""
-    try:
-        return file.relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return file.as_posix()
+        place = lock_beside(file)
+        if (not self.update_lock or self.check) and lock.verify(place, held):
+            return lambda: None
+        if self.check:
+            raise StaleError(f"there is no {place.name}", hint=f"run `ringfence render {shown(file)}`")
+        return lambda: lock.write(place, held)
 
 
 def _stale(directory: Path, changes: Changes) -> str:

@@ -8,7 +8,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from ringfence.model import Manifest, Path, Severity
+from ringfence.model import Joined, Manifest, Path, Severity, Slot, fill_text, paths
 
 MODULES = ("admission", "network", "podsecurity", "quota", "rbac", "secrets")
 
@@ -62,3 +62,21 @@ def by_shape(manifest: Manifest, name: str, read: Callable[[dict[str, Any]], Any
     if name not in plans:
         plans[name] = read(manifest.shape.tree)
     return plans[name]
+
+
+def by_strings(manifest: Manifest, name: str, read: Callable[[dict[str, Any]], Any], below: frozenset[str]) -> Any:
+    """`read(tree)` where its strings below these fields are known: once per structure and values of those."""
+    holes = by_shape(manifest, f"strings below {sorted(below)}", lambda tree: _holes(tree, below))
+    if not holes:
+        return by_shape(manifest, name, read)
+    known = manifest.shape.plans.setdefault(f"{name} by value", {})
+    key = tuple([fill_text(hole, manifest.values) for hole in holes])
+    if key not in known:
+        known[key] = read(manifest.body)
+    return known[key]
+
+
+def _holes(tree: dict[str, Any], below: frozenset[str]) -> tuple[Slot | Joined, ...]:
+    return tuple(
+        leaf for path, leaf in paths(tree) if isinstance(leaf, (Slot, Joined)) and not below.isdisjoint(path)
+    )

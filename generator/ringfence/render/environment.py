@@ -191,9 +191,9 @@ class Environment:
     def _check_braces(self, source: str, shown: str) -> None:
         """Refuse a closing brace outside `{% raw %}` that closes nothing: somebody forgot the opening one."""
         raw = False
-        for line, token, text in self._jinja.lex(source, shown, shown):
-            raw = token == "raw_begin" or (raw and token != "raw_end")
-            if token != "data" or raw:
+        for line, kind, text in self._jinja.lex(source, shown, shown):
+            raw = kind == "raw_begin" or (raw and kind != "raw_end")
+            if kind != "data" or raw:
                 continue
             if found := _LEFTOVER.search(text):
                 before = text[: found.start()].count("\n")

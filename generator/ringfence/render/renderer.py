@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ringfence.errors import InputError, Place, RingfenceError, raise_all
 from ringfence.model import Emit, ResolvedControl, Shape, Stage
 from ringfence.render.environment import CompiledTemplate, Environment
-from ringfence.render.structure import Structure, freeze, is_blank
+from ringfence.render.structure import Structure, Word, freeze, is_blank
 from ringfence.spec.facts import Cluster
 
 _CLUSTER_SUBJECT = (None,)
@@ -62,7 +62,7 @@ class Renderer:
         if template is None:
             template = self._templates[file] = self._environment.compile(FilePath(file), shown)
         each_namespace = emit.each != "cluster"
-        context = {"cluster": cluster, "params": control.params, "control": control}
+        context = {"cluster": cluster, "params": _params(control), "control": control}
         structures = self._structures
         slots = emit.each == "namespace"
         missing = [key for key in emit.needs if not cluster.given(key)]
@@ -91,6 +91,12 @@ class Renderer:
         return tuple(found)
 
 
+def _params(control: ResolvedControl) -> dict[str, Any]:
+    """Parameters for templates. A choice is a word of a short list: part of the structure, so rules can read it."""
+    types = control.control.params
+    return {n: Word(v) if types[n].type == "choice" else v for n, v in control.params.items()}
+
+
 def selected(control: ResolvedControl, cluster: Cluster) -> Iterator[Emit]:
     """The rows of `emits` that are for this cluster at this stage, beside what else is enforced."""
     return (emit for emit in fitting(control, cluster) if not held_back(control, emit))
@@ -117,7 +123,7 @@ def held_back(control: ResolvedControl, emit: Emit) -> bool:
 def _needed(control: ResolvedControl, key: str, namespace: Any, cluster: Cluster) -> InputError:
     whom = f' for namespace "{namespace.name}"' if namespace else ""
     return InputError(
-        f"{control.id} needs {key}{whom}, which is empty",
+        f"{control.id} can't be written{whom} without {key}",
         place=Place(cluster.file),
         hint=f"set {key}, or set the control off with a reason",
     )
@@ -142,8 +148,8 @@ def _facts(cluster: Cluster, emit: Emit) -> bool:
 
 
 def _subjects(emit: Emit, control: ResolvedControl, cluster: Cluster, part: tuple[int, int]) -> Sequence[Any]:
-    """What the template is rendered for, exceptions left out."""
-    excepted = control.excepted_namespaces
+    """What the template is rendered for, exceptions left out unless the row is for them too."""
+    excepted = frozenset() if emit.excepted else control.excepted_namespaces
     if emit.beside:
         excepted |= control.companions[emit.beside].excepted_namespaces
     if emit.each == "namespace":

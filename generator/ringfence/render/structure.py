@@ -14,6 +14,13 @@ from ringfence.render.environment import MARK_CLOSE, MARK_OPEN, TOKEN_CLOSE, TOK
 _TOKEN = re.compile(f"{TOKEN_OPEN}([0-9]+){TOKEN_CLOSE}")
 _MARK = re.compile(f"{MARK_OPEN}([0-9]+){MARK_CLOSE}")
 _LIMIT = 2**53
+_METADATA: dict[str, Any] = {"namespace": (str, Slot, Joined), "labels": dict, "annotations": dict}
+
+
+class Word(str):
+    """A string that is written into the shape even where strings stay open."""
+
+    __slots__ = ()
 
 
 class Structure:
@@ -53,7 +60,18 @@ class Structure:
                 )
         metadata = tree.get("metadata")
         if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), (str, Slot, Joined)):
-            raise InputError("metadata.name must be a string", place=self._place(marks, ("metadata",)))
+            raise InputError(
+                "metadata.name must be a string",
+                place=self._place(marks, ("metadata", "name")),
+                hint="every object has one",
+            )
+        for key, kinds in _METADATA.items():
+            if key in metadata and not isinstance(metadata[key], kinds):
+                raise InputError(
+                    f"metadata.{key} must be a {'mapping' if kinds is dict else 'string'}",
+                    place=self._place(marks, ("metadata", key)),
+                    hint="leave it out where there is none",
+                )
         origins = {path: Origin(control, self._shown, self._line(place.line)) for path, place in marks.items() if path}
         return Shape(
             tree=tree,
@@ -107,7 +125,7 @@ class Structure:
                     place=place,
                     hint="only strings and integers can stand inside text",
                 )
-            parts.append(Slot(int(part)) if self._slots and isinstance(value, str) else str(value))
+            parts.append(Slot(int(part)) if self._slots and value.__class__ is str else str(value))
         merged = _merge(parts)
         return merged[0] if len(merged) == 1 and isinstance(merged[0], str) else Joined(tuple(merged))
 
@@ -135,18 +153,18 @@ def plain_data(value: Any, place: Place) -> Any:
         return str(value)
     if isinstance(value, int) and abs(value) <= _LIMIT:
         return value
-    if isinstance(value, float) and value == value and abs(value) != float("inf"):
+    if isinstance(value, float) and not value.is_integer() and repr(value).strip("-").replace(".", "").isdecimal():
         return value
     raise InputError(f"{type(value).__name__} {value!r:.40} can't be a field", place=place)
 
 
 def freeze(value: Any) -> Any:
-    """A hashable stand-in for plain data; equal data, equal stand-in, and true is not 1."""
+    """A hashable stand-in for plain data: equal data, equal stand-in; true is not 1; objects stand for themselves."""
     if isinstance(value, Mapping):
         return ("m", tuple((k, freeze(v)) for k, v in value.items()))
     if isinstance(value, (list, tuple)):
         return ("l", tuple(freeze(v) for v in value))
-    return (value.__class__, value)
+    return (value.__class__, value if isinstance(value, (str, int, float)) else id(value))
 
 
 def is_blank(text: str) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path as FilePath
 from pathlib import PurePosixPath
 from typing import Any
 
-from ringfence.errors import InputError, Place
+from ringfence.errors import InputError, Place, raise_all
 from ringfence.model import Manifest, Path, Shape
 
 NAME = "ringfence.index"
@@ -96,26 +96,42 @@ def read_index(tree: FilePath) -> Index | None:
     try:
         if file.stat().st_size > _LIMIT:
             raise InputError("the index is too large", place=place, hint="remove the tree and render again")
-        data = json.loads(file.read_bytes())
-    except FileNotFoundError:
+        text = file.read_text(encoding="utf-8")
+        data = json.loads(text)
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, RecursionError) as bad:
+        if isinstance(bad, json.JSONDecodeError):
+            place = Place(place.file, bad.lineno, bad.colno)
         raise InputError("the index is not JSON", place=place, hint="restore it from version control") from bad
-    if not isinstance(data, dict) or data.get("apiVersion") != API_VERSION or not isinstance(data.get("files"), dict):
+    if not isinstance(data, dict) or data.get("apiVersion") != API_VERSION or not _sound(data.get("files")):
         raise InputError("this is no index of ringfence", place=place, hint="render into another directory")
-    for path in data["files"]:
-        _check_inside(path, place)
-    files = {
-        path: FileEntry(str(entry.get("sha256", "")), entry.get("objects", {})) for path, entry in data["files"].items()
-    }
-    return Index(str(data.get("cluster", "")), files, data.get("shapes", {}))
+    raise_all([_outside(path, text, place.file) for path in data["files"] if not _inside(path)])
+    files = {path: FileEntry(str(entry["sha256"]), entry["objects"]) for path, entry in data["files"].items()}
+    shapes = data.get("shapes")
+    return Index(str(data.get("cluster", "")), files, shapes if isinstance(shapes, dict) else {})
 
 
-def _check_inside(path: str, place: Place) -> None:
+def _sound(files: Any) -> bool:
+    """Has every file a digest and objects?"""
+    return isinstance(files, dict) and all(
+        isinstance(entry, dict) and "sha256" in entry and isinstance(entry.get("objects"), dict)
+        for entry in files.values()
+    )
+
+
+def _inside(path: str) -> bool:
+    """Does a path of the index stay in the tree, and is it not the index itself?"""
     pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or "\\" in path or "\0" in path or not pure.parts or ":" in path:
-        raise InputError(
-            f'the index names "{path}", which is outside its directory',
-            place=place,
-            hint="restore the index from version control, or remove the tree and render again",
-        )
+    if pure.is_absolute() or ".." in pure.parts or any(mark in path for mark in ("\\", "\0", ":")):
+        return False
+    return path == pure.as_posix() and path not in (".", NAME)
+
+
+def _outside(path: str, text: str, file: str) -> InputError:
+    start = max(text.find(json.dumps(path)), 0)
+    return InputError(
+        f"the index names {json.dumps(path)}, which is no file of its directory",
+        place=Place(file, text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start)),
+        hint="restore the index from version control, or remove the tree and render again",
+    )

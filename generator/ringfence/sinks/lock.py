@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from ringfence import __version__
 from ringfence.documents import dump, load
-from ringfence.errors import InputError, Place, StaleError
+from ringfence.errors import InputError, Place, StaleError, ToolError
 from ringfence.schemas import SchemaStore
 
 NAME = "ringfence.lock"
@@ -66,10 +67,18 @@ def _digest(files: Iterable[tuple[str, bytes]]) -> str:
 
 
 def write(file: Path, lock: Lock) -> None:
-    """Write the lock, whole or not at all."""
-    beside = file.with_name(f".{file.name}.{id(lock)}")
-    beside.write_text(lock.text(), encoding="utf-8")
-    beside.replace(file)
+    """Write the lock, whole or not at all; raises ToolError when the disk refuses."""
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        beside.write_text(lock.text(), encoding="utf-8")
+        beside.replace(file)
+    except OSError as bad:
+        why = (bad.strerror or str(bad)).lower()
+        raise ToolError(
+            f"can't write the lock: {why}", place=Place(file.as_posix()), hint="mend it and render again"
+        ) from bad
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def verify(file: Path, lock: Lock) -> bool:

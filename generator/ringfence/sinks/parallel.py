@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from ringfence.errors import Errors, RingfenceError, ToolError, raise_all
 from ringfence.model import Bundle
 from ringfence.sinks.index import ShapeTable
-from ringfence.sinks.tree import Changes, Row, Tree, companion_rows, disk_error
+from ringfence.sinks.tree import Changes, Row, Tree, companion_rows, disk_error, opened
 
 Part = Callable[[tuple[int, int]], Bundle]
 _Staged = tuple[list[Row], dict[str, dict[str, Any]]]
@@ -22,33 +23,42 @@ _Staged = tuple[list[Row], dict[str, dict[str, Any]]]
 
 def write_parts(part: Part, directory: Path, check: bool, jobs: int) -> tuple[Changes, Bundle]:
     """Write (or compare) a tree in `jobs` processes; returns the bundle of part 0, which holds the cluster's own."""
-    tree = Tree(directory, check)
-    children = [_start(tree, part, (number, jobs)) for number in range(1, jobs)]
+    children: list[tuple[int, int]] = []
     errors: list[RingfenceError] = []
     bundle: Bundle | None = None
     shapes = ShapeTable()
     rows: list[Row] = []
-    try:
+    with opened(directory, check) as tree:
         try:
-            bundle = part((0, jobs))
-            rows = tree.put_bundle(bundle, shapes)
-        except RingfenceError as bad:
-            errors.append(bad)
-        for child in children:
-            outcome = _collect(*child)
-            if isinstance(outcome, RingfenceError):
-                errors.append(outcome)
-            else:
-                rows.extend(Row(*row) for row in outcome[0])
-                shapes.rows.update(outcome[1])
+            children.extend(_start(tree, part, (number, jobs)) for number in range(1, jobs))
+            try:
+                bundle = part((0, jobs))
+                rows = tree.put_bundle(bundle, shapes)
+            except RingfenceError as bad:
+                errors.append(bad)
+            except OSError as bad:
+                errors.append(disk_error(bad, directory))
+            while children:
+                outcome = _collect(*children.pop())
+                if isinstance(outcome, RingfenceError):
+                    errors.append(outcome)
+                else:
+                    rows.extend(Row(*row) for row in outcome[0])
+                    shapes.rows.update(outcome[1])
+        finally:
+            _end(children)
         _raise_flat(errors)
         assert bundle is not None  # noqa: S101 # without errors there is one
         rows += companion_rows(tree, bundle, rows)
         return tree.finish(bundle.cluster.name, rows, shapes), bundle
-    except OSError as bad:
-        raise disk_error(bad) from bad
-    finally:
-        tree.discard()
+
+
+def _end(children: list[tuple[int, int]]) -> None:
+    """End those still at work: the parent was interrupted, and they would go on staging."""
+    for pid, reader in children:
+        os.close(reader)
+        os.kill(pid, signal.SIGTERM)
+        os.waitpid(pid, 0)
 
 
 def _raise_flat(errors: list[RingfenceError]) -> None:
@@ -84,7 +94,7 @@ def _stage(tree: Tree, part: Part, number: tuple[int, int]) -> _Staged | Ringfen
     except RingfenceError as bad:
         return bad
     except OSError as bad:
-        return disk_error(bad)
+        return disk_error(bad, tree.directory)
     return [tuple(row) for row in rows], shapes.rows  # type: ignore[misc] # plain tuples pickle smaller
 
 

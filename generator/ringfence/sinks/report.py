@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
+from ringfence.errors import Place
 from ringfence.findings import Report, Unanalysed, at_or_over, counts
 from ringfence.model import Finding, Path
 
@@ -27,7 +28,7 @@ def spell(path: Path) -> str:
 def merged(reports: Sequence[Report]) -> Report:
     """Reports on several paths as one."""
     return Report(
-        ", ".join(dict.fromkeys(r.kubernetes for r in reports)),
+        tuple(sorted({k for r in reports for k in r.kubernetes})),
         sum(r.files for r in reports),
         sum(r.objects for r in reports),
         tuple(f for r in reports for f in r.findings),
@@ -71,7 +72,7 @@ def _summary(report: Report, gate: str) -> str:
     files = "1 file" if report.files == 1 else f"{report.files} files"
     missed = f"; {len(report.unanalysed)} not analysed" if report.unanalysed else ""
     return (
-        f"{report.objects} objects in {files}, Kubernetes {report.kubernetes}: {found}{missed}; "
+        f"{report.objects} objects in {files}, Kubernetes {', '.join(report.kubernetes)}: {found}{missed}; "
         f"{over} at or over the gate (--fail-on {gate})"
     )
 
@@ -81,7 +82,7 @@ def as_json(report: Report, gate: str) -> str:
     data = {
         "apiVersion": "ringfence/v1alpha1",
         "kind": "Findings",
-        "kubernetes": report.kubernetes.split(", "),
+        "kubernetes": list(report.kubernetes),
         "summary": {
             "files": report.files,
             "objects": report.objects,
@@ -110,5 +111,5 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 
 def _place(at: Finding | Unanalysed) -> dict[str, Any]:
-    place = at.place
-    return {"file": place.file, "line": place.line, "column": place.column} if place else {"file": "", "line": 0, "column": 0}
+    place = at.place or Place("")
+    return {"file": place.file, "line": place.line, "column": place.column}

@@ -1,22 +1,23 @@
 """A bundle as a tree of YAML files: complete or untouched, and never a file of somebody else's.
 
 A new tree is written beside its place and renamed into it. An existing one is compared first; changed
-files are all written beside it before the first is renamed over its predecessor, and the index goes last:
-whoever interrupts that leaves whole files and an index by which the next run (or `--check`) sees it.
+files are all written beside it, the index too, before the first is renamed over its predecessor, and the index
+goes last: whoever interrupts that leaves whole files and an index by which the next run (or `--check`) sees it.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from ringfence.emission import text
-from ringfence.errors import InputError, Place, RingfenceError, ToolError
+from ringfence.errors import InputError, Place, RingfenceError, ToolError, raise_all
 from ringfence.model import Bundle, Manifest
 from ringfence.sinks.index import NAME, FileEntry, Index, ShapeTable, read_index
 from ringfence.sinks.layout import companions, file_of
@@ -71,7 +72,8 @@ class Tree:
         self._check = check
         self._old = _owned(directory)
         self._fresh = self._old is None
-        self._staging = directory.with_name(f".{directory.name}.ringfence-{os.getpid()}")
+        home = directory.resolve()  # `-o .` has no name of its own
+        self._staging = home.with_name(f".{home.name}.ringfence-{os.getpid()}")
         self._folders: set[str] = set()
 
     def put_bundle(self, bundle: Bundle, shapes: ShapeTable) -> list[Row]:
@@ -105,7 +107,7 @@ class Tree:
             self._folders.add(folder)
         target = os.open(f"{self._staging}/{path}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         try:
-            os.write(target, data) if len(data) < 1 << 20 else _write_all(target, data)
+            _write_all(target, data)
         finally:
             os.close(target)
 
@@ -123,48 +125,64 @@ class Tree:
                 self._create(text_)
             return changes
         old = self._old.files if self._old else {}
-        changes.removed = sorted(p for p in old if p not in index.files and (self.directory / p).is_file())
+        changes.removed = sorted(p for p in old if p not in index.files and os.path.lexists(self.directory / p))
         if self._check:
             changes.unknown = self._unknown(index)
             if not changes.stale and (self.directory / NAME).read_text(encoding="utf-8") != text_:
                 changes.changed = [NAME]
             return changes
+        self._refuse_links((*changes.changed, *changes.new, *changes.removed))
+        self._refuse_foreign(p for p in changes.changed if p not in old)
         self._swap(changes, text_)
         return changes
 
     def _create(self, index: str) -> None:
-        self._staging.mkdir(parents=True, exist_ok=True)
-        (self._staging / NAME).write_text(index, encoding="utf-8")
-        if self.directory.exists():
-            self.directory.rmdir()  # empty, see _owned
-        self._staging.rename(self.directory)
+        self._stage(NAME, index.encode())
+        if not self.directory.exists():
+            self._staging.rename(self.directory)
+            return
+        (self._staging / NAME).rename(self.directory / NAME)  # first, so that a tree cut short is known as ours
+        for entry in sorted(self._staging.iterdir()):
+            entry.rename(self.directory / entry.name)
 
     def _swap(self, changes: Changes, index: str) -> None:
-        for path in (*changes.changed, *changes.new, *changes.removed):
-            self._refuse_links(path)
+        """Everything that can fail for want of space or of a folder comes before the first rename."""
+        stale = (self.directory / NAME).read_bytes() != index.encode()
+        if stale:
+            self._stage(NAME, index.encode())
+        for folder in {path.rpartition("/")[0] for path in changes.new}:
+            (self.directory / folder).mkdir(parents=True, exist_ok=True)
         for path in (*changes.changed, *changes.new):
-            target = self.directory / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(self._staging / path, target)  # noqa: PTH105 # same call, no Path objects in a long loop
+            os.replace(self._staging / path, self.directory / path)  # noqa: PTH105 # no Path objects in a long loop
         for path in changes.removed:
             (self.directory / path).unlink()
             self._prune((self.directory / path).parent)
-        file = self.directory / NAME
-        if file.read_text(encoding="utf-8") != index:
-            self._staging.mkdir(exist_ok=True)
-            (self._staging / NAME).write_text(index, encoding="utf-8")
-            (self._staging / NAME).replace(file)
-        self.discard()
+        if stale:
+            (self._staging / NAME).replace(self.directory / NAME)
 
-    def _refuse_links(self, path: str) -> None:
+    def _refuse_links(self, paths: Iterable[str]) -> None:
         """A linked folder or file would let the tree write or delete outside itself."""
-        here = self.directory
-        for part in path.split("/"):
-            here = here / part
-            if here.is_symlink():
-                raise InputError(
-                    "a symbolic link stands in the tree", place=Place(here.as_posix()), hint="remove the link"
+        found: set[str] = set()
+        for path in paths:
+            parts = path.split("/")
+            found.update("/".join(parts[:end]) for end in range(1, len(parts) + 1))
+        links = sorted(here for here in (f"{self.directory}/{path}" for path in found) if os.path.islink(here))  # noqa: PTH114
+        raise_all(
+            [InputError("a symbolic link stands in the tree", place=Place(x), hint="remove the link") for x in links]
+        )
+
+    def _refuse_foreign(self, paths: Iterable[str]) -> None:
+        """A file that the old index does not list is somebody else's, wherever it lies."""
+        raise_all(
+            [
+                InputError(
+                    f"the tree needs this file, and {NAME} does not list it: it is not ours to write",
+                    place=Place((self.directory / path).as_posix()),
+                    hint="move it out of the tree, or remove it",
                 )
+                for path in paths
+            ]
+        )
 
     def _prune(self, folder: Path) -> None:
         while folder != self.directory and not any(folder.iterdir()):
@@ -173,9 +191,9 @@ class Tree:
 
     def _unknown(self, index: Index) -> list[str]:
         found = []
-        for root, _, names in os.walk(self.directory):
+        for root, folders, names in os.walk(self.directory):
             base = os.path.relpath(root, self.directory).replace(os.sep, "/")
-            for name in names:
+            for name in (*names, *(f for f in folders if (Path(root) / f).is_symlink())):
                 path = name if base == "." else f"{base}/{name}"
                 if path not in index.files and path != NAME and (self._old is None or path not in self._old.files):
                     found.append(path)
@@ -193,22 +211,31 @@ def companion_rows(tree: Tree, bundle: Bundle, rows: list[Row]) -> list[Row]:
 
 def write(bundle: Bundle, directory: Path, check: bool = False) -> Changes:
     """Write (or compare) the tree of a bundle in one process; raises ToolError when the disk refuses."""
-    tree, shapes = Tree(directory, check), ShapeTable()
-    try:
+    shapes = ShapeTable()
+    with opened(directory, check) as tree:
         rows = tree.put_bundle(bundle, shapes)
         rows += companion_rows(tree, bundle, rows)
         return tree.finish(bundle.cluster.name, rows, shapes)
+
+
+@contextmanager
+def opened(directory: Path, check: bool) -> Iterator[Tree]:
+    """A tree for one run; what is left of its staging is removed, whatever happens."""
+    try:
+        tree = Tree(directory, check)
+        try:
+            yield tree
+        finally:
+            tree.discard()
     except OSError as bad:
-        raise disk_error(bad) from bad
-    finally:
-        tree.discard()
+        raise disk_error(bad, directory) from bad
 
 
-def disk_error(bad: OSError) -> RingfenceError:
+def disk_error(bad: OSError, directory: Path) -> RingfenceError:
     """A refusal of the disk as one line."""
     return ToolError(
         f"can't write the tree: {(bad.strerror or str(bad)).lower()}",
-        place=Place(str(bad.filename)) if bad.filename else None,
+        place=Place(bad.filename if isinstance(bad.filename, str) else directory.as_posix()),
         hint="nothing was left half-written; mend it and render again",
     )
 

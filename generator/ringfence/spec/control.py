@@ -83,6 +83,10 @@ class EmitDocument(Model):
         default=None,
         description="Only where this other control is enforced, and not in namespaces excepted from it.",
     )
+    excepted: bool = Field(
+        default=False,
+        description="For excepted namespaces too, which the template finds in control.excepted_namespaces.",
+    )
     needs: list[Needed] = Field(default=[], description="Keys of cluster.yaml without which its objects can't be right.")
     keys: dict[Line, Line] = Field(default={}, description="Lists that fold with other fragments: path to item key.")
 

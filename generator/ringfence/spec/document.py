@@ -16,19 +16,25 @@ CIDR = r"^[0-9a-fA-F:.]+/[0-9]{1,3}$"
 QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
 DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 URL = r"^https://[^\s/?#]+[^\s]*$"
+ADDRESS = r"^[0-9a-fA-F:.]+$"
+LINE = r"^[^\r\n]+$"
+WORD = r"^[^\s]+$"
+PREFIX = r"^[a-z0-9-]+:$"
+REGISTRY = r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._/-]*)?/$"
+FOLDER = r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$"
 
 Name = Annotated[
     str, Field(pattern=NAME, description="DNS-1123 label: lower-case letters, digits and dashes, at most 63.")
 ]
 Cidr = Annotated[str, Field(pattern=CIDR, description="An address range such as 10.0.0.0/16 or fd00::/48.")]
 Quantity = Annotated[str, Field(pattern=QUANTITY, description='A Kubernetes quantity such as "500m" or 2Gi.')]
-Line = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\r\n]+$")]
+Line = Annotated[str, Field(min_length=1, max_length=500, pattern=LINE)]
 Group = Annotated[
     str,
     Field(
         min_length=1,
         max_length=250,
-        pattern=r"^[^\s]+$",
+        pattern=WORD,
         description="A group as the API server sees it, with its prefix.",
     ),
 ]
@@ -56,7 +62,7 @@ class Dns(Model):
         default="coredns",
         description="coredns: pods in kube-system; nodelocal: plus the node-local cache; gke-clouddns: the metadata address; custom: addresses below.",
     )
-    addresses: list[Annotated[str, Field(pattern=r"^[0-9a-fA-F:.]+$")]] = Field(
+    addresses: list[Annotated[str, Field(pattern=ADDRESS)]] = Field(
         default=[], description="Resolver addresses: the node-local cache's, or the custom resolvers'.", max_length=16
     )
     port: int = Field(default=53, ge=1, le=65535, description="Port of the resolver pods (OpenShift: 5353).")
@@ -65,10 +71,12 @@ class Dns(Model):
 class ApiServer(Model):
     """Where pods reach the API server after address translation."""
 
-    addresses: list[Annotated[str, Field(pattern=r"^[0-9a-fA-F:.]+$")]] = Field(
+    addresses: list[Annotated[str, Field(pattern=ADDRESS)]] = Field(
         default=[], description="Endpoint addresses (kubectl get endpointslices kubernetes -n default).", max_length=64
     )
-    port: int = Field(default=6443, ge=1, le=65535, description="Port of the endpoints.")
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        default=None, description="Port of the endpoints. Default: 443 on EKS, GKE and AKS, else 6443."
+    )
 
 
 class Network(Model):
@@ -102,7 +110,7 @@ class OidcIssuer(Model):
     usernameClaim: Line = "sub"
     groupsClaim: Line = "groups"
     prefix: Annotated[
-        str, Field(pattern=r"^[a-z0-9-]+:$", description="Prefix of its users and groups, ending in a colon.")
+        str, Field(pattern=PREFIX, description="Prefix of its users and groups, ending in a colon.")
     ] = "oidc:"
 
 
@@ -136,7 +144,7 @@ class Signer(Model):
 class Images(Model):
     """Where images come from."""
 
-    registries: list[Annotated[str, Field(pattern=r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._/-]*)?/$")]] = Field(
+    registries: list[Annotated[str, Field(pattern=REGISTRY)]] = Field(
         default=[],
         description="Allowed prefixes; each ends with a slash so that no look-alike host matches.",
         max_length=128,
@@ -159,12 +167,15 @@ class CustomQuota(Model):
     configMaps: int = Field(default=50, ge=1, le=10_000)
 
 
+SHORT, FULL = "\0short", "\0full"  # no key of a document: reading refuses NUL
+
+
 def _shape(value: Any) -> str:
-    return "short" if isinstance(value, str) else "full"
+    return SHORT if isinstance(value, str) else FULL
 
 
 Size = Literal["small", "medium", "large"]
-Quota = Annotated[Annotated[Size, Tag("short")] | Annotated[CustomQuota, Tag("full")], Discriminator(_shape)]
+Quota = Annotated[Annotated[Size, Tag(SHORT)] | Annotated[CustomQuota, Tag(FULL)], Discriminator(_shape)]
 Tier = Literal["production", "staging", "development", "untrusted"]
 PodSecurity = Literal["privileged", "baseline", "restricted"]
 
@@ -184,7 +195,7 @@ class NamespaceEntry(Model):
     )
 
 
-Namespaces = Annotated[Annotated[Name, Tag("short")] | Annotated[NamespaceEntry, Tag("full")], Discriminator(_shape)]
+Namespaces = Annotated[Annotated[Name, Tag(SHORT)] | Annotated[NamespaceEntry, Tag(FULL)], Discriminator(_shape)]
 
 
 class TenantGroups(Model):
@@ -221,6 +232,15 @@ class IngressController(Model):
     podLabels: dict[str, str] = Field(default={}, description="Empty for every pod of its namespace.")
 
 
+class OwnNamespace(Model):
+    """A namespace of the platform that no component above brings: a storage driver's, a backup's."""
+
+    name: Name
+    podSecurity: PodSecurity = Field(default="restricted", description="The level its software can be held to.")
+    reason: Line = Field(description="Why it needs that level; it is written on the namespace.")
+    exists: bool = Field(default=False, description="An installer makes it, so it is patched and not owned.")
+
+
 class Components(Model):
     """What runs on the cluster beside workloads. Each is a choice, typed."""
 
@@ -230,6 +250,7 @@ class Components(Model):
     runtime: list[Literal["falco", "tetragon"]] = []
     monitoring: Monitoring | None = None
     ingressControllers: list[IngressController] = Field(default=[], max_length=16)
+    namespaces: list[OwnNamespace] = Field(default=[], max_length=256)
 
 
 class FluxSource(Model):
@@ -251,7 +272,7 @@ class ArgoSource(Model):
 RelativePath = Annotated[
     str,
     Field(
-        pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$",
+        pattern=FOLDER,
         max_length=300,
         description="The tree's folder, from the root of its repository.",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,11 @@ RESERVED_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-
 _NODELOCAL = "169.254.20.10"
 # GKE Cloud DNS answers on the metadata server's address.
 _GKE_CLOUDDNS = "169.254.169.254"
+# Plugins under which a node's packets reach a pod with the node's address. Overlays put a tunnel's address there
+# (tigera/operator#4739), and Cilium matches nodes by identity, never by range (cilium/cilium#27967).
+_KEEP_NODE_ADDRESSES = frozenset({"aws-vpc-cni", "azure-cni", "kindnet"})
+# Source of kubelet probes in an ambient mesh (istio.io, "Ambient and Kubernetes NetworkPolicy").
+_AMBIENT_PROBES = {"IPv4": "169.254.7.127/32", "IPv6": "fd16:9254:7127:1337:ffff:ffff:ffff:ffff/128"}
 
 QUOTA_SIZES: dict[str, dict[str, Any]] = {
     "small": {
@@ -154,6 +160,18 @@ class Cluster:
         return platform_namespaces(self.distribution, self.cni, self.enabled_components, self.components)
 
     @cached_property
+    def trusted_groups(self) -> tuple[str, ...]:
+        """Groups that act for the platform: administrators, break-glass, and service accounts of what installers made."""
+        installers = [f"system:serviceaccounts:{n.name}" for n in self.platform_namespaces if n.exists]
+        own = ("system:masters", "kubeadm:cluster-admins", *self.platform_admin_groups, *self.break_glass_groups)
+        return tuple(dict.fromkeys((*own, *installers)))
+
+    @property
+    def idle_namespaces(self) -> tuple[str, ...]:
+        """Namespaces that Kubernetes makes and no workload belongs in."""
+        return ("default", "kube-node-lease", "kube-public")
+
+    @cached_property
     def system_namespaces(self) -> tuple[str, ...]:
         """Names no tenant may have: Kubernetes' own, then the platform's."""
         names = RESERVED_NAMESPACES | {n.name for n in self.platform_namespaces}
@@ -171,9 +189,11 @@ class Cluster:
         return tuple(_single(a) for a in addresses)
 
     @property
-    def dns_pods(self) -> bool:
-        """Do pods ask resolver pods in kube-system (all of them labelled k8s-app=kube-dns)?"""
-        return self.network["dns"]["mode"] in ("coredns", "nodelocal")
+    def dns_pods(self) -> tuple[str, ...]:
+        """Label k8s-app of the resolver pods in kube-system that pods ask, every distribution's."""
+        return {"coredns": ("kube-dns",), "nodelocal": ("kube-dns", "node-local-dns")}.get(
+            self.network["dns"]["mode"], ()
+        )
 
     @property
     def dns_ports(self) -> tuple[int, ...]:
@@ -189,8 +209,24 @@ class Cluster:
     @property
     def api_server_port(self) -> int:
         """Port of the API server's endpoints; policies are matched after translation to it."""
-        port: int = self.network["apiServer"]["port"]
-        return port
+        port: int | None = self.network["apiServer"]["port"]
+        return port or (443 if self.managed else 6443)
+
+    @cached_property
+    def api_service_cidrs(self) -> tuple[str, ...]:
+        """Address of the service `kubernetes`, the first of each service range, where those are known."""
+        first = (ipaddress.ip_network(c, strict=False).network_address + 1 for c in self.network["serviceCIDRs"])
+        return tuple(_single(str(address)) for address in first)
+
+    @property
+    def api_caller_cidrs(self) -> tuple[str, ...]:
+        """Where the API server's own calls to pods come from, if that is known: see _KEEP_NODE_ADDRESSES."""
+        return self.node_cidrs if self.cni in _KEEP_NODE_ADDRESSES else ()
+
+    @cached_property
+    def mesh_probe_cidrs(self) -> tuple[str, ...]:
+        """Where kubelet probes of pods in an ambient mesh come from."""
+        return tuple(_AMBIENT_PROBES[f] for f in self.ip_families)
 
     @cached_property
     def node_cidrs(self) -> tuple[str, ...]:

@@ -66,13 +66,18 @@ _COMPONENT = {
 }
 
 
+def component_namespaces(component: str) -> tuple[PlatformNamespace, ...]:
+    """The namespaces that one component brings; none for a component whose namespace the user names."""
+    return _COMPONENT.get(component, ())
+
+
 def platform_namespaces(
     distribution: str, cni: str, components: Iterable[str], settings: Mapping[str, Any]
 ) -> tuple[PlatformNamespace, ...]:
     """The platform's namespaces for these choices, ordered by name."""
     found = [*_ALWAYS, *_DISTRIBUTION.get(distribution, ()), *_CNI.get(cni, ())]
     for component in components:
-        found.extend(_COMPONENT.get(component, ()))
+        found.extend(component_namespaces(component))
     if settings["monitoring"]:
         found.append(
             _of(settings["monitoring"]["namespace"], "monitoring", "privileged", "node exporters read the host's paths")
@@ -84,4 +89,6 @@ def platform_namespaces(
     unique = {
         n.name: n for n in sorted(found, key=lambda n: (n.pod_security != "privileged", n.component), reverse=True)
     }
+    for n in settings["namespaces"]:  # what the user says of a namespace stands
+        unique[n["name"]] = _of(n["name"], "platform", n["podSecurity"], n["reason"], n["exists"])
     return tuple(unique[name] for name in sorted(unique))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
+from pathlib import PurePosixPath
 
 from ringfence import bundled
 from ringfence.documents import load
@@ -35,7 +36,7 @@ def read_profile(name: str, beside: FilePath, place: Place) -> Profile:
     wanted, folder, top = name, beside, None
     while True:
         file = _find(wanted, folder, place)
-        document = load(file.read_bytes(), file.name)
+        document = load(file.read_bytes(), _shown(file, wanted, place))
         data = judge(document, "profile")
         controls = {
             id_: Override(
@@ -66,6 +67,13 @@ def read_profile(name: str, beside: FilePath, place: Place) -> Profile:
         wanted, folder = data["extends"], file.parent
     base = _base(files, place)
     return Profile(top["name"], top["title"], top["posture"], base, tuple(reversed(layers)), tuple(files))
+
+
+def _shown(file: FilePath, wanted: str, place: Place) -> str:
+    """The profile's file as a user finds it: from the file that names it, and not from this machine's root."""
+    if file.parent == bundled.profiles():
+        return f"profiles/{file.name}"
+    return (PurePosixPath(place.file).parent / (wanted if wanted.endswith(".yaml") else f"{wanted}.yaml")).as_posix()
 
 
 def _base(files: list[FilePath], place: Place) -> str:

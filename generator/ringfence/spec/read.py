@@ -139,6 +139,18 @@ def _name_errors(cluster: Cluster, document: Document) -> list[RingfenceError]:
                         hint="choose another name",
                     )
                 )
+    own: dict[str, Path] = {}
+    for i, entry in enumerate(cluster.components["namespaces"]):
+        path = ("components", "namespaces", i)
+        _once(errors, "namespace", entry["name"], path, own, document)
+        if entry["name"] in RESERVED_NAMESPACES:
+            errors.append(
+                InputError(
+                    f'namespace "{entry["name"]}" is Kubernetes\' own',
+                    place=document.place(path),
+                    hint="list namespaces that installers or you make",
+                )
+            )
     names: dict[str, Path] = {}
     for i, exemption in enumerate(cluster.exemptions):
         _once(errors, "exception", exemption.name, ("exceptions", i, "name"), names, document)
@@ -213,10 +225,13 @@ def _network_errors(network: dict[str, Any], document: Document) -> list[Ringfen
             errors.extend(
                 _address_errors(text, families, document, ("network", outer, "addresses", i), ipaddress.ip_address)
             )
-    if network.get("dns", {}).get("mode") == "custom" and not network["dns"].get("addresses"):
+    mode = network.get("dns", {}).get("mode")
+    if not network.get("dns", {}).get("addresses") and (
+        mode == "custom" or (mode in ("nodelocal", "gke-clouddns") and "IPv4" not in families)
+    ):
         errors.append(
             InputError(
-                "network.dns: mode custom needs addresses",
+                f"network.dns: mode {mode} needs addresses{'' if mode == 'custom' else ' where IPv4 is not in use'}",
                 place=document.place(("network", "dns", "mode")),
                 hint="list the resolvers under network.dns.addresses",
             )
@@ -236,8 +251,8 @@ def _address_errors(text: str, families: list[str], document: Document, path: Pa
     where = ".".join(str(p) for p in path[:-1])
     try:
         parsed = parse(text)
-    except ValueError as bad:
-        return [InputError(f'{where}: "{text}" does not parse: {bad}', place=document.place(path))]
+    except ValueError:
+        return [_unparsed(text, f'{where}: "{text}"', document.place(path))]
     if (family := f"IPv{parsed.version}") not in families:
         return [
             InputError(
@@ -247,3 +262,13 @@ def _address_errors(text: str, families: list[str], document: Document, path: Pa
             )
         ]
     return []
+
+
+def _unparsed(text: str, what: str, place: Place) -> InputError:
+    """An address or a range that is none, or that names a host where a range is wanted."""
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        example = "10.0.0.0/16 or fd00::/48" if "/" in text else "10.0.0.1 or fd00::1"
+        return InputError(f"{what} does not parse", place=place, hint=f"write it such as {example}")
+    return InputError(f"{what} has host bits set", place=place, hint=f"write {network}")

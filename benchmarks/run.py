@@ -1,0 +1,185 @@
+"""Measure ringfence beside its peers, in one run, on the same objects; write docs/performance.md from the results.
+
+    python benchmarks/run.py            about ten minutes; progress on stderr
+    python benchmarks/run.py --quick    a smoke run of a few seconds: 100 namespaces once, nothing written
+    python benchmarks/run.py --report   write the document again from results.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import compileall
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import peers
+import scenarios
+from measure import Series, environment, in_turns
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results.json"
+SIZES = {100: 7, 250: 3, 1_000: 5, 5_000: 5, 10_000: 3}  # namespaces -> timed runs
+SECOND = (1_000, 5_000)  # sizes at which the second profile is measured, against helm alone
+LIMIT = 120.0  # seconds for one run
+
+
+def main() -> int:
+    """Everything, or the part that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="100 namespaces, one run, no report")
+    parser.add_argument("--report", action="store_true", help="only write docs/performance.md from results.json")
+    parser.add_argument("--work", metavar="DIR", help="a folder for temporary files (default: in memory where possible)")
+    parser.add_argument("--env", metavar="DIR", action="append", help="an environment that holds peers", type=Path)
+    options = parser.parse_args()
+    if options.report:
+        return report()
+    memory = Path("/dev/shm")  # noqa: S108 # a file system in memory keeps the disk's moods out of the figures
+    base = options.work or (str(memory) if os.access(memory, os.W_OK) else None)
+    with tempfile.TemporaryDirectory(prefix="ringfence-bench-", dir=base) as work:
+        run = Run(Path(work), options.env or peers.ENVIRONMENTS)
+        results = run.quick() if options.quick else run.all()
+    if options.quick:
+        sys.stdout.write(json.dumps(results, indent=1) + "\n")
+        return 0
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    return report()
+
+
+def report() -> int:
+    """docs/performance.md and its plot from results.json."""
+    return subprocess.run([sys.executable, str(HERE / "report.py")], check=False).returncode
+
+
+def say(text: str) -> None:
+    """A line of progress."""
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+
+
+class Run:
+    """One run of the suite; children find everything below `work`."""
+
+    def __init__(self, work: Path, environments: Any) -> None:
+        self.work = work
+        self.env = environment(work)
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ringfence-tools"
+        self.tools = peers.find(environments, cache)
+        for name in self.tools.missing(list(self.tools.paths)):
+            say(f"absent, and so not measured: {name}")
+        compileall.compile_dir(peers.ROOT / "generator", quiet=2)
+        self.counts: dict[str, Any] = {}
+
+    def all(self) -> dict[str, Any]:
+        """The full suite."""
+        started = time.monotonic()
+        sizes, stopped = self.sizes("baseline", SIZES, warm=True)
+        second, _ = self.sizes("restricted", {s: SIZES[s] for s in SECOND}, only=(*peers.RINGFENCE, "helm template"))
+        results = {
+            "machine": machine(self.work),
+            "versions": peers.versions(self.tools),
+            "objects": self.counts,
+            "sizes": {"baseline": sizes, "restricted": second},
+            "stopped": stopped,
+            **scenarios.all_(self, say),
+        }
+        say(f"{time.monotonic() - started:.0f} s in all")
+        return results
+
+    def quick(self) -> dict[str, Any]:
+        """A smoke run: every contender once, the same objects asserted."""
+        names = [*peers.RINGFENCE, *(p.name for p in peers.PEERS)]
+        self.same("baseline")
+        inputs = self.inputs("baseline", 100)
+        series, failed = in_turns(peers.contenders(self.tools, inputs, names), self.work, self.env, 1, warm=False)
+        if failed:
+            raise SystemExit(f"failed: {failed}")
+        return {"objects": self.counts, "sizes": {"baseline": {"100": {n: s.data() for n, s in series.items()}}}}
+
+    def sizes(
+        self, profile: str, sizes: dict[int, int], warm: bool = False, only: tuple[str, ...] = ()
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        """Every contender at every size, in turns; and why a peer was not run beyond some size."""
+        self.same(profile)
+        found: dict[str, Any] = {}
+        stopped = {p.name: f"not run beyond {p.largest:,} namespaces: {p.why}" for p in peers.PEERS if p.largest < max(sizes)}
+        failed: dict[str, str] = {}
+        for size, repeats in sizes.items():
+            wanted = [*peers.RINGFENCE, *(p.name for p in peers.PEERS if size <= p.largest and p.name not in failed)]
+            wanted = [n for n in wanted if not only or n in only]
+            if size == 250:  # the step between 100 and 1,000 for those who can't take the second
+                wanted = [p.name for p in peers.PEERS if p.largest == size]
+            inputs = self.inputs(profile, size)
+            say(f"{profile}, {size:,} namespaces, {self.counts[profile]['sizes'][str(size)]:,} objects")
+            some = peers.contenders(self.tools, inputs, wanted)
+            series, lost = in_turns(some, self.work, self.env, repeats, LIMIT, warm and size == min(sizes), say)
+            failed.update({n: f"stopped at {size:,} namespaces: {why}" for n, why in lost.items()})
+            found[str(size)] = {n: s.data() for n, s in series.items()}
+            for name, one in series.items():
+                say(f"  {name:30} {one.seconds:8.3f} s {one.rss / 1e6:7.0f} MB")
+        for name, why in {**stopped, **failed}.items():
+            say(f"{name}: {why}")
+        return found, {**stopped, **failed}
+
+    def inputs(self, profile: str, size: int) -> Path:
+        """The inputs of one size, written once."""
+        folder = self.work / "inputs" / f"{profile}-{size}"
+        if not folder.is_dir():
+            done = self.python("inputs.py", str(folder), profile, str(size))
+            counts = json.loads(done)
+            entry = self.counts.setdefault(profile, {"namespace": counts["namespace"], "cluster": counts["cluster"], "sizes": {}})
+            entry["sizes"][str(size)] = counts["objects"]
+            tree = [*peers.ringfence(), "-q", "render", str(folder / "kustomize" / "cluster.yaml")]
+            subprocess.run(tree, env=self.env, check=True)
+        return folder
+
+    def same(self, profile: str) -> None:
+        """Refuse to go on unless everybody makes the same objects, at a small size."""
+        inputs = self.inputs(profile, 20)
+        names = [*peers.RINGFENCE, *(p.name for p in peers.PEERS if "kubeconform" not in p.name)]
+        outputs = []
+        for number, contender in enumerate(peers.contenders(self.tools, inputs, names)):
+            folder = self.work / "same" / f"{profile}-{number}"
+            folder.mkdir(parents=True)
+            contender.prepare(folder)
+            place = folder / "stdout"
+            with place.open("wb") as out:
+                subprocess.run(contender.command(folder), env=self.env, cwd=folder, stdout=out, stderr=subprocess.DEVNULL, check=True)
+            outputs.append(str(folder / "out" if (folder / "out").is_dir() else place))
+        self.python("inputs.py", "--same", *outputs)
+        say(f"{profile}: {len(outputs)} outputs hold the same {self.counts[profile]['sizes']['20']} objects")
+
+    def python(self, script: str, *arguments: str) -> str:
+        """Run one of this folder's scripts in a process of its own; returns its stdout."""
+        return subprocess.run(
+            [sys.executable, str(HERE / script), *arguments], env=self.env, stdout=subprocess.PIPE, text=True, check=True
+        ).stdout
+
+    def turns(self, contenders: Any, repeats: int) -> dict[str, Series]:
+        """In turns, where a failure is the end."""
+        series, failed = in_turns(contenders, self.work, self.env, repeats, LIMIT)
+        if failed:
+            raise SystemExit(f"failed: {failed}")
+        return series
+
+
+def machine(work: Path) -> dict[str, Any]:
+    """What the figures were measured on; nothing that names it."""
+    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()] if Path("/proc/mounts").exists() else []
+    inside = [m for m in mounts if work.is_relative_to(m[1])]
+    return {
+        "cores": os.cpu_count(),
+        "architecture": platform.machine(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "files": max(inside, key=lambda m: len(m[1]))[2] if inside else "?",
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
