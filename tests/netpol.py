@@ -2,8 +2,8 @@
 
 A flow passes when its source may send it and its target may take it. A pod is closed in a direction once any policy
 selects it for that direction; then the union of those policies' rules decides. Whoever is no pod, or is a pod
-in the host's network, is not selected. Two things are left out: a node's own traffic to its pods, which most plugins let
-through, and other kinds of policy.
+in the host's network, is not selected. Two things are left out: a node's own traffic to its pods, which most plugins
+let through, and other kinds of policy.
 """
 
 from __future__ import annotations

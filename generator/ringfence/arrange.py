@@ -32,21 +32,20 @@ def arrange(fragments: Iterable[Fragment]) -> tuple[Manifest, ...]:
 
     Raises all of: two whole objects of one name, two controls that set one field differently.
     """
-    grouped: dict[_Identity, list[Fragment]] = {}
+    grouped: dict[tuple[str, str, str, str], list[Fragment]] = {}
     for fragment in fragments:
         shape, values = fragment
         namespace, name = shape.namespace, shape.name
-        identity = _Identity(
+        identity = (
             shape.group,
             shape.kind,
             values[namespace.number] if namespace.__class__ is Slot else fill_text(namespace, values),
-            values[name.number] if name.__class__ is Slot else fill_text(name, values),
+            name if name.__class__ is str else fill_text(name, values),
         )
-        found = grouped.get(identity)
-        if found is None:
-            grouped[identity] = [fragment]
+        if identity in grouped:
+            grouped[identity].append(fragment)
         else:
-            found.append(fragment)
+            grouped[identity] = [fragment]
     manifests: list[Manifest] = []
     errors: list[RingfenceError] = []
     folded: dict[tuple[Shape, ...], Shape] = {}
@@ -56,7 +55,8 @@ def arrange(fragments: Iterable[Fragment]) -> tuple[Manifest, ...]:
         except InputError as bad:
             errors.append(bad)
             continue
-        manifests.append(Manifest(shape.wave, identity.kind, identity.namespace, identity.name, shape, values))
+        _, kind, where, called = identity
+        manifests.append(Manifest(shape.wave, kind, where, called, shape, values))
     raise_all(errors)
     manifests.sort(key=_order)
     return tuple(manifests)
@@ -67,7 +67,7 @@ def _order(manifest: Manifest) -> tuple[int, str, str, str, str]:
 
 
 def _fold(
-    parts: Sequence[Fragment], identity: _Identity, folded: dict[tuple[Shape, ...], Shape]
+    parts: Sequence[Fragment], identity: tuple[str, str, str, str], folded: dict[tuple[Shape, ...], Shape]
 ) -> tuple[Shape, tuple[str, ...]]:
     if len(parts) == 1:
         only, values = parts[0]
@@ -77,10 +77,11 @@ def _fold(
         key = tuple([f.shape for f in parts])
         values = tuple([v for f in parts for v in f.values])
     known = folded.get(key)
-    shape = known if known is not None else folded.setdefault(key, _decorate(_fold_shapes(key, identity)))
+    shape = known if known is not None else folded.setdefault(key, _decorate(_fold_shapes(key, _Identity(*identity))))
     for path, one, other, first, second in shape.agreements:
         if fill_text(one, values) != fill_text(other, values):
-            raise _conflict(identity, path, first, second, fill_text(one, values), fill_text(other, values), None)
+            one, other = fill_text(one, values), fill_text(other, values)
+            raise _conflict(_Identity(*identity), path, first, second, one, other, _place(shape, path))
     return shape, values
 
 

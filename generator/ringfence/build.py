@@ -9,7 +9,6 @@ from typing import NamedTuple
 from ringfence import bundled
 from ringfence.arrange import arrange
 from ringfence.catalog import Catalog, load_catalog
-from ringfence.errors import Place
 from ringfence.model import Bundle, ResolvedControl
 from ringfence.render import Renderer
 from ringfence.resolve import resolve
@@ -41,7 +40,7 @@ class Builder:
 
     def decide(self, cluster: Cluster, beside: Path) -> Resolution:
         """A cluster → its profile (one of the user's own lies in the folder `beside`) and every control decided."""
-        profile = read_profile(cluster.profile, beside, Place(cluster.file))
+        profile = read_profile(cluster.profile, beside, cluster.profile_place)
         return Resolution(cluster, profile, resolve(self.catalog, profile, cluster))
 
     def objects(self, resolution: Resolution, part: tuple[int, int] = (0, 1)) -> Bundle:

@@ -1,8 +1,8 @@
 """Arranged objects → Bundle: schemas and invariants, every object, every error. The only maker of a Bundle.
 
 An object is valid when its structure is (checked once, in full, on a real object) and when the strings that
-differ stand where any string is valid. Where one stands under an enum, a pattern or a bound, each object is
-checked in full. tests/properties/ compares this with checking every object in full.
+differ stand where any string is valid. Where some stand under an enum, a pattern or a bound, one object of each
+combination of those is checked in full. tests/properties/ compares this with checking every object in full.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ringfence.errors import InputError, Place, RingfenceError, nearest, raise_all
 from ringfence.invariants import Violation, object_rules, set_rules
-from ringfence.model import Bundle, Joined, Manifest, Path, ResolvedControl, Shape, Slot, Stage, paths
+from ringfence.model import Bundle, Joined, Manifest, Path, ResolvedControl, Shape, Slot, Stage, fill_text, paths
 from ringfence.render import fitting, held_back
 from ringfence.schemas import KindSchema, SchemaStore
 from ringfence.spec.facts import Cluster
@@ -39,9 +39,7 @@ def validate(
     return Bundle(cluster, tuple(controls), manifests, unemitted(cluster, controls, manifests))
 
 
-def unemitted(
-    cluster: Cluster, controls: Sequence[ResolvedControl], manifests: Sequence[Manifest]
-) -> dict[str, str]:
+def unemitted(cluster: Cluster, controls: Sequence[ResolvedControl], manifests: Sequence[Manifest]) -> dict[str, str]:
     """Controls that emit nothing for this cluster, each with the reason."""
     emitted = {id_ for m in {m.shape for m in manifests} for id_ in m.controls}
     return {c.id: _why_nothing(c, cluster) for c in controls if c.id not in emitted}
@@ -76,10 +74,22 @@ def _plan(first: Manifest, store: SchemaStore, errors: list[RingfenceError]) -> 
     for rule in object_rules():
         if shape.kind in rule.kinds:
             errors.extend(_broken(rule.control, first, v) for v in rule.check(shape.tree))
-    if all(schema.is_free_string(path) for path in _open(shape)):
+    bound = tuple(leaf for path, leaf in _open(shape) if not schema.is_free_string(path))
+    if not bound:
         errors.extend(_schema_errors(first, schema))
         return _name_errors
-    return lambda manifest: [*_schema_errors(manifest, schema), *_name_errors(manifest)]
+    fine: set[tuple[str, ...]] = set()  # strings with which an object of this shape was valid
+
+    def check(manifest: Manifest) -> list[RingfenceError]:
+        strings = tuple([fill_text(text, manifest.values) for text in bound])
+        if strings in fine:
+            return _name_errors(manifest)
+        found: list[RingfenceError] = [*_schema_errors(manifest, schema)]
+        if not found:
+            fine.add(strings)
+        return [*found, *_name_errors(manifest)]
+
+    return check
 
 
 def unknown_kind(store: SchemaStore, api_version: str, kind: str, place: Place | None) -> InputError:
@@ -96,9 +106,9 @@ def unknown_kind(store: SchemaStore, api_version: str, kind: str, place: Place |
     return InputError(f"{api_version} {kind} is no kind that ringfence has a schema for", place=place, hint=hint)
 
 
-def _open(shape: Shape) -> Iterator[Path]:
-    """Paths of the strings that differ from object to object."""
-    return (path for path, leaf in paths(shape.tree) if isinstance(leaf, (Slot, Joined)))
+def _open(shape: Shape) -> Iterator[tuple[Path, Slot | Joined]]:
+    """The strings that differ from object to object, with their paths."""
+    return ((path, leaf) for path, leaf in paths(shape.tree) if isinstance(leaf, (Slot, Joined)))
 
 
 def _schema_errors(manifest: Manifest, schema: KindSchema) -> list[RingfenceError]:

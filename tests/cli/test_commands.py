@@ -31,7 +31,9 @@ def test_help_is_instant(arguments: list[str]) -> None:
         "import sys; from ringfence.cli.app import run; code = run([*sys.argv[1:], '--help'])\n"
         f"print([m for m in {HEAVY} if m in sys.modules], file=sys.stderr); sys.exit(code)"
     )
-    done = subprocess.run([sys.executable, "-c", code, *arguments], env=ENV, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], env=ENV, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "[]\n")
     assert done.stdout.startswith("Usage: ringfence ")
 
@@ -60,9 +62,7 @@ def test_a_module_keeps_its_command(name: str) -> None:
     ],
     ids=lambda v: " ".join(v) if isinstance(v, list) else "",
 )
-def test_a_usage_error_is_one_line_and_64(
-    arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_usage_error_is_one_line_and_64(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
     code = app.run(arguments)
     out, err = capsys.readouterr()
     assert (code, out, err.count("\n")) == (64, "", 1)
@@ -146,6 +146,11 @@ def test_completion_script(shell: str, capsys: pytest.CaptureFixture[str]) -> No
     [("ringfence ex", "plain,explain"), ("ringfence check --fail", "plain,--fail-on"), ("ringfence nothing x", "")],
 )
 def test_completion_offers(words: str, offered: str) -> None:
-    env = {**ENV, "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1), "_RINGFENCE_COMPLETE": "bash_complete"}
+    env = {
+        **ENV,
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+        "_RINGFENCE_COMPLETE": "bash_complete",
+    }
     done = subprocess.run([sys.executable, "-c", CALL], env=env, capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), done.stderr) == (offered, "")

@@ -48,7 +48,7 @@ def refusal(data: bytes | str) -> str:
             b"a: " + b"x" * 50_000_000,
             "f.yaml: error: the file has 50,000,003 bytes; the limit is 16,777,216; split it into several files",
         ),
-        ("[" * 10_000, "f.yaml:1:64: error: nested deeper than 64 levels; flatten the document"),
+        ("[" * 10_000, "f.yaml:1:65: error: nested deeper than 64 levels; flatten the document"),
         ("{a: " * 10_000, "f.yaml:1:257: error: nested deeper than 64 levels; flatten the document"),
         ("- " * 10_000, "f.yaml:1:129: error: nested deeper than 64 levels; flatten the document"),
         (

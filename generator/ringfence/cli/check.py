@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ringfence.model import Finding
     from ringfence.sinks.index import Index
 
-_Read = tuple["Path | None", "Document"]
+_Given = tuple["Path | None", "Document"]
 FINDINGS, INCOMPLETE = 3, 6
 _SUFFIXES = (".yaml", ".yml")
 _STDIN = "<stdin>"
@@ -91,11 +91,11 @@ def _below(folder: Path) -> Iterator[Path]:
         yield from (Path(root, n) for n in names if n.endswith(_SUFFIXES) and not n.startswith("."))
 
 
-def _read(files: Sequence[Path | None]) -> tuple[list[_Read], list[RingfenceError]]:
+def _read(files: Sequence[Path | None]) -> tuple[list[_Given], list[RingfenceError]]:
     """Every document with its file, and an error for each file that can't be read."""
     from ringfence.documents import load_all
 
-    documents: list[_Read] = []
+    documents: list[_Given] = []
     errors: list[RingfenceError] = []
     for file in files:
         name = shown(file) if file else _STDIN
@@ -146,7 +146,7 @@ class _Trees:
         return replace(finding, origin=found[1].origin(inside, finding.object, finding.path))
 
 
-def _examine(documents: Sequence[_Read], kubernetes: str | None) -> Iterator[Report]:
+def _examine(documents: Sequence[_Given], kubernetes: str | None) -> Iterator[Report]:
     """A report for each Kubernetes version that judges; at least one."""
     from ringfence.findings import examine
     from ringfence.schemas import SchemaStore

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -222,17 +223,28 @@ def _write(target: Path, text: str, force: bool) -> None:
         schema.write_bytes(bundled.document_schema("cluster").read_bytes())
         schema.replace(target.with_name(SCHEMA_FILE))
         beside.write_text(text, encoding="utf-8")
-        if force:
-            beside.replace(target)
-        else:
-            target.hardlink_to(beside)
-    except FileExistsError as bad:
-        raise UsageError(f"{target.as_posix()} exists already", hint="write over it with --force") from bad
+        _place(beside, target, force)
     except OSError as bad:
         raise ToolError(f"can't write: {(bad.strerror or str(bad)).lower()}", place=Place(target.as_posix())) from bad
     finally:
-        beside.unlink(missing_ok=True)
-        schema.unlink(missing_ok=True)
+        for left in (schema, beside):
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
+
+
+def _place(beside: Path, target: Path, force: bool) -> None:
+    """Give the finished file its name, whole and at once."""
+    if force:
+        beside.replace(target)
+        return
+    try:
+        target.hardlink_to(beside)
+    except FileExistsError as bad:
+        raise UsageError(f"{target.as_posix()} exists already", hint="write over it with --force") from bad
+    except OSError:  # a file system without hard links
+        if target.exists():
+            raise
+        beside.replace(target)
 
 
 def _read_back(text: str, target: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -167,11 +167,11 @@ def _summary(bundle: Bundle, changes: Changes, directory: Path, check: bool, bri
         if not changes.stale
         else f"{len(changes.new)} new, {len(changes.changed)} changed, {len(changes.removed)} removed"
     )
-    head = f"{cluster.name}: profile={cluster.profile}, Kubernetes {cluster.kubernetes}, {directory.as_posix()}: {done}, {changes.same} unchanged"
-    console.say(head)
+    head = f"{cluster.name}: profile={cluster.profile}, Kubernetes {cluster.kubernetes}, {directory.as_posix()}"
+    console.say(f"{head}: {done}, {changes.same} unchanged")
     if brief or check:
         return
-    rows = _by_area(bundle)
+    rows = _by_area(bundle, changes.areas)
     console.table(["area", *(f"controls from {p}" for p in PROFILES), "audit", "enforce", "objects"], rows)
     if bundle.unemitted and console.verbose:
         for id_, why in sorted(bundle.unemitted.items()):
@@ -181,7 +181,7 @@ def _summary(bundle: Bundle, changes: Changes, directory: Path, check: bool, bri
     console.say("next: review and commit the tree, then apply it: see docs/usage.md, or `ringfence explain KIND/NAME`")
 
 
-def _by_area(bundle: Bundle) -> list[list[str]]:
+def _by_area(bundle: Bundle, objects: Mapping[str, int]) -> list[list[str]]:
     areas: dict[str, list[int]] = {}
     for control in bundle.controls:
         row = areas.setdefault(control.control.domain, [0] * (len(PROFILES) + 3))
@@ -189,7 +189,6 @@ def _by_area(bundle: Bundle) -> list[list[str]]:
             continue
         row[PROFILES.index(control.control.profile)] += 1
         row[len(PROFILES) + (control.stage is Stage.ENFORCE)] += 1
-    for manifest in bundle.manifests:
-        if manifest.shape.area in areas:
-            areas[manifest.shape.area][-1] += 1
+    for area, row in areas.items():
+        row[-1] = objects.get(area, 0)
     return [[area, *(str(n) for n in row)] for area, row in sorted(areas.items())]

@@ -77,6 +77,4 @@ def by_strings(manifest: Manifest, name: str, read: Callable[[dict[str, Any]], A
 
 
 def _holes(tree: dict[str, Any], below: frozenset[str]) -> tuple[Slot | Joined, ...]:
-    return tuple(
-        leaf for path, leaf in paths(tree) if isinstance(leaf, (Slot, Joined)) and not below.isdisjoint(path)
-    )
+    return tuple(leaf for path, leaf in paths(tree) if isinstance(leaf, (Slot, Joined)) and not below.isdisjoint(path))

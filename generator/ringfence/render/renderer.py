@@ -73,6 +73,8 @@ class Renderer:
             shapes = structures.get(key)
             if shapes is None:
                 shapes = structures[key] = self._shapes(text, values, slots, shown, control, emit)
+            if not slots:
+                _outside_tenants(shapes, cluster)
             strings = tuple(values) if slots else ()
             for shape in shapes:
                 yield Fragment(shape, strings)
@@ -89,6 +91,18 @@ class Renderer:
                     hint="set metadata.namespace, or `each: cluster` in control.yaml",
                 )
         return tuple(found)
+
+
+def _outside_tenants(shapes: Sequence[Shape], cluster: Cluster) -> None:
+    """Several processes share out tenants' namespaces: what is written there must come from one of them."""
+    for shape in shapes:
+        if shape.namespace in cluster.tenant_namespaces:
+            origin = shape.origins["metadata", "namespace"]
+            raise InputError(
+                f"{shape.kind} lies in a tenant's namespace, but the template renders once a cluster",
+                place=Place(origin.template, origin.line, 1),
+                hint="set `each: namespace` in control.yaml",
+            )
 
 
 def _params(control: ResolvedControl) -> dict[str, Any]:

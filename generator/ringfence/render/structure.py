@@ -143,7 +143,7 @@ def plain_data(value: Any, place: Place) -> Any:
     """A template value as plain data; refuses what has no safe YAML form."""
     if isinstance(value, Mapping):
         if not all(isinstance(k, str) for k in value):
-            raise InputError("a mapping's keys must be strings", place=place)
+            raise InputError("a mapping's keys must be strings", place=place, hint="quote them")
         return {k: plain_data(v, place) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain_data(v, place) for v in value]
@@ -155,7 +155,12 @@ def plain_data(value: Any, place: Place) -> Any:
         return value
     if isinstance(value, float) and not value.is_integer() and repr(value).strip("-").replace(".", "").isdecimal():
         return value
-    raise InputError(f"{type(value).__name__} {value!r:.40} can't be a field", place=place)
+    shown = f" {value!r:.40}" if isinstance(value, (int, float)) else ""
+    raise InputError(
+        f"{type(value).__name__}{shown} can't be a field",
+        place=place,
+        hint="pass a text, a number within 2^53, true or false, a list or a mapping",
+    )
 
 
 def freeze(value: Any) -> Any:

@@ -7,6 +7,7 @@ suffix that kubectl would apply.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -63,9 +64,11 @@ class ShapeTable:
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, Any]] = {}
+        self.areas: Counter[str] = Counter()  # how many objects each area has
 
     def key(self, manifest: Manifest) -> str:
-        """The key of the manifest's shape."""
+        """The key of the manifest's shape; call it once an object."""
+        self.areas[manifest.shape.area] += 1
         plans = manifest.shape.plans
         found: str | None = plans.get("index")
         if found is None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import Any
 
 from ringfence.documents import dump
-from ringfence.model import Manifest, Wave
+from ringfence.model import Manifest, Shape, Wave
 from ringfence.spec.facts import Cluster
 
 CLUSTER_SCOPE = "_cluster"  # no namespace can be called this
@@ -38,8 +39,19 @@ def file_of(manifest: Manifest, files: str) -> str:
     scope = manifest.namespace or CLUSTER_SCOPE
     if files == "area":
         return f"{folder}/{scope}/{manifest.shape.area}.yaml"
-    name = _UNSAFE.sub("-", manifest.name.lower())
-    return f"{folder}/{scope}/{manifest.shape.area}/{manifest.kind.lower()}-{name}.yaml"
+    return f"{folder}/{scope}/{manifest.shape.area}/{_kind(manifest.shape)}-{_slug(manifest.name)}.yaml"
+
+
+def _kind(shape: Shape) -> str:
+    """The kind, and for a custom one its group: Calico's NetworkPolicy is not Kubernetes' own."""
+    kind, group = shape.kind.lower(), shape.group
+    return f"{kind}.{group}" if "." in group and not group.endswith(".k8s.io") else kind
+
+
+def _slug(name: str) -> str:
+    """The name as a file may be called on any disk; of names that would read alike each has its own."""
+    slug = _UNSAFE.sub("-", name.lower())
+    return slug if slug == name else f"{slug}-{sha256(name.encode()).hexdigest()[:8]}"
 
 
 def companions(cluster: Cluster, paths: Iterable[str]) -> dict[str, str]:

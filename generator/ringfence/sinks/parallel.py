@@ -9,6 +9,7 @@ import os
 import pickle
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,11 @@ from ringfence.sinks.index import ShapeTable
 from ringfence.sinks.tree import Changes, Row, Tree, companion_rows, disk_error, opened
 
 Part = Callable[[tuple[int, int]], Bundle]
-_Staged = tuple[list[Row], dict[str, dict[str, Any]]]
+_Staged = tuple[list[Row], ShapeTable]
 
 
 def write_parts(part: Part, directory: Path, check: bool, jobs: int) -> tuple[Changes, Bundle]:
-    """Write (or compare) a tree in `jobs` processes; returns the bundle of part 0, which holds the cluster's own."""
+    """Write (or compare) a tree in `jobs` processes; of the objects, the bundle has those of part 0."""
     children: list[tuple[int, int]] = []
     errors: list[RingfenceError] = []
     bundle: Bundle | None = None
@@ -44,13 +45,16 @@ def write_parts(part: Part, directory: Path, check: bool, jobs: int) -> tuple[Ch
                     errors.append(outcome)
                 else:
                     rows.extend(Row(*row) for row in outcome[0])
-                    shapes.rows.update(outcome[1])
+                    shapes.rows.update(outcome[1].rows)
+                    shapes.areas.update(outcome[1].areas)
         finally:
             _end(children)
         _raise_flat(errors)
         assert bundle is not None  # noqa: S101 # without errors there is one
         rows += companion_rows(tree, bundle, rows)
-        return tree.finish(bundle.cluster.name, rows, shapes), bundle
+        emitted = {control for row in shapes.rows.values() for control in row["controls"]}
+        unemitted = {id_: why for id_, why in bundle.unemitted.items() if id_ not in emitted}
+        return tree.finish(bundle.cluster.name, rows, shapes), replace(bundle, unemitted=unemitted)
 
 
 def _end(children: list[tuple[int, int]]) -> None:
@@ -95,7 +99,7 @@ def _stage(tree: Tree, part: Part, number: tuple[int, int]) -> _Staged | Ringfen
         return bad
     except OSError as bad:
         return disk_error(bad, tree.directory)
-    return [tuple(row) for row in rows], shapes.rows  # type: ignore[misc] # plain tuples pickle smaller
+    return [tuple(row) for row in rows], shapes  # type: ignore[misc] # plain tuples pickle smaller
 
 
 def _collect(pid: int, reader: int) -> _Staged | RingfenceError:

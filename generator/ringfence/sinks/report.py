@@ -69,10 +69,11 @@ def _summary(report: Report, gate: str) -> str:
     number = counts(report.findings)
     found = ", ".join(f"{n} {severity}" for severity, n in number.items() if n) or "no findings"
     over = at_or_over(report.findings, gate)
-    files = "1 file" if report.files == 1 else f"{report.files} files"
+    objects = f"{report.objects} object{'' if report.objects == 1 else 's'}"
+    files = f"{report.files} file{'' if report.files == 1 else 's'}"
     missed = f"; {len(report.unanalysed)} not analysed" if report.unanalysed else ""
     return (
-        f"{report.objects} objects in {files}, Kubernetes {', '.join(report.kubernetes)}: {found}{missed}; "
+        f"{objects} in {files}, Kubernetes {', '.join(report.kubernetes)}: {found}{missed}; "
         f"{over} at or over the gate (--fail-on {gate})"
     )
 

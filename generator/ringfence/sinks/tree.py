@@ -22,6 +22,7 @@ from ringfence.model import Bundle, Manifest
 from ringfence.sinks.index import NAME, FileEntry, Index, ShapeTable, read_index
 from ringfence.sinks.layout import companions, file_of
 
+_STAGED = ".ringfence-"
 HEADER = "# Rendered by ringfence from {file}; change that and render again.\n"
 
 
@@ -43,6 +44,7 @@ class Changes:
     removed: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     same: int = 0
+    areas: Mapping[str, int] = field(default_factory=dict)  # objects of the tree
 
     @property
     def stale(self) -> bool:
@@ -73,7 +75,7 @@ class Tree:
         self._old = _owned(directory)
         self._fresh = self._old is None
         home = directory.resolve()  # `-o .` has no name of its own
-        self._staging = home.with_name(f".{home.name}.ringfence-{os.getpid()}")
+        self._staging = home.with_name(f".{home.name}{_STAGED}{os.getpid()}")
         self._folders: set[str] = set()
 
     def put_bundle(self, bundle: Bundle, shapes: ShapeTable) -> list[Row]:
@@ -118,6 +120,7 @@ class Tree:
             new=sorted(r.path for r in rows if r.change == "new"),
             changed=sorted(r.path for r in rows if r.change == "changed"),
             same=sum(r.change == "same" for r in rows),
+            areas=shapes.areas,
         )
         text_ = index.text()
         if self._fresh:
@@ -232,10 +235,11 @@ def opened(directory: Path, check: bool) -> Iterator[Tree]:
 
 
 def disk_error(bad: OSError, directory: Path) -> RingfenceError:
-    """A refusal of the disk as one line."""
+    """A refusal of the disk as one line; names what the user knows, not what is staged."""
+    file = bad.filename if isinstance(bad.filename, str) and _STAGED not in bad.filename else directory.as_posix()
     return ToolError(
         f"can't write the tree: {(bad.strerror or str(bad)).lower()}",
-        place=Place(bad.filename if isinstance(bad.filename, str) else directory.as_posix()),
+        place=Place(file),
         hint="nothing was left half-written; mend it and render again",
     )
 

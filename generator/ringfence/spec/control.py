@@ -87,7 +87,9 @@ class EmitDocument(Model):
         default=False,
         description="For excepted namespaces too, which the template finds in control.excepted_namespaces.",
     )
-    needs: list[Needed] = Field(default=[], description="Keys of cluster.yaml without which its objects can't be right.")
+    needs: list[Needed] = Field(
+        default=[], description="Keys of cluster.yaml without which its objects can't be right."
+    )
     keys: dict[Line, Line] = Field(default={}, description="Lists that fold with other fragments: path to item key.")
 
 
@@ -134,6 +136,7 @@ class Pair(Model):
     name: Line
     ring: Literal["render", "api", "engine", "node", "cni", "mesh", "host", "cloud"]
     stage: list[StageName] = ["enforce"]
+    params: dict[str, Any] = Field(default={}, description="Only where the control's parameters have these values.")
     refuse: Request
     reason: Line = Field(description="What the refusal must say, so that no other control's refusal passes for ours.")
     admit: Request

@@ -109,9 +109,9 @@ class OidcIssuer(Model):
     audience: Line
     usernameClaim: Line = "sub"
     groupsClaim: Line = "groups"
-    prefix: Annotated[
-        str, Field(pattern=PREFIX, description="Prefix of its users and groups, ending in a colon.")
-    ] = "oidc:"
+    prefix: Annotated[str, Field(pattern=PREFIX, description="Prefix of its users and groups, ending in a colon.")] = (
+        "oidc:"
+    )
 
 
 class PlatformGroups(Model):

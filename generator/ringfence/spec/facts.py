@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from ringfence.errors import Place
+from ringfence.spec import grants
 from ringfence.spec.platform import PlatformNamespace, platform_namespaces
 
 MANAGED = frozenset({"eks", "gke", "aks"})
@@ -117,6 +118,7 @@ class Cluster:
 
     name: str
     profile: str
+    profile_place: Place  # the file alone for a shipped profile, which can't be wrong
     kubernetes: str  # "1.36"
     distribution: str
     cni: str
@@ -145,6 +147,11 @@ class Cluster:
         return tuple(n for t in self.tenants for n in t.namespaces)
 
     @cached_property
+    def tenant_namespaces(self) -> frozenset[str]:
+        """Names of the tenants' namespaces."""
+        return frozenset(n.name for n in self.namespaces)
+
+    @cached_property
     def enabled_components(self) -> frozenset[str]:
         """Names of the chosen components, as used by controls (`istio-ambient`, `falco`, ...)."""
         chosen = {self.components["mesh"], self.components["admission"]}
@@ -165,6 +172,26 @@ class Cluster:
         installers = [f"system:serviceaccounts:{n.name}" for n in self.platform_namespaces if n.exists]
         own = ("system:masters", "kubeadm:cluster-admins", *self.platform_admin_groups, *self.break_glass_groups)
         return tuple(dict.fromkeys((*own, *installers)))
+
+    @property
+    def reconcilers(self) -> tuple[str, ...]:
+        """Users that restore roles and bindings on their own: the API server, and a provider that installs add-ons."""
+        return grants.reconcilers(self.distribution)
+
+    @cached_property
+    def default_grants(self) -> tuple[str, ...]:
+        """`[namespace/]binding role subject` of broad grants that Kubernetes, installer and delivery engine make."""
+        return grants.default_grants({self.distribution, self.delivery["layout"]})
+
+    @cached_property
+    def component_roles(self) -> Mapping[str, tuple[str, ...]]:
+        """ClusterRoles of the chosen components, by the kind of grant that they can't do without."""
+        return grants.component_roles({*self.enabled_components, self.cni, self.delivery["layout"]})
+
+    @property
+    def chart_jobs(self) -> tuple[str, ...]:
+        """Namespaces in which the distribution installs charts by jobs that are bound to cluster-admin."""
+        return grants.chart_jobs(self.distribution)
 
     @property
     def idle_namespaces(self) -> tuple[str, ...]:

@@ -78,8 +78,8 @@ def _fill(schema: dict[str, Any], value: Any, defs: dict[str, Any]) -> Any:
         schema = defs[schema["$ref"].rpartition("/")[2]]
     for options in (schema.get("oneOf"), schema.get("anyOf")):
         if options:
-            wanted = dict if isinstance(value, dict) else type(value)
-            schema = next((o for o in options if wanted is dict and "$ref" in o), {})
+            forms = [o for o in options if not o.keys().isdisjoint(("$ref", "oneOf", "anyOf"))]
+            schema = forms[0] if forms and isinstance(value, dict) else {}
             return _fill(schema, value, defs) if schema else value
     if isinstance(value, list):
         items = schema.get("items", {})

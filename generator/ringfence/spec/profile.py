@@ -65,7 +65,7 @@ def read_profile(name: str, beside: FilePath, place: Place) -> Profile:
                 "profiles extend each other without end", place=place, hint="extend baseline, restricted or zero-trust"
             )
         wanted, folder = data["extends"], file.parent
-    base = _base(files, place)
+    base = _base(files, document.place())
     return Profile(top["name"], top["title"], top["posture"], base, tuple(reversed(layers)), tuple(files))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ringfence.documents import Document, Path, load
 from ringfence.errors import InputError, Place, RingfenceError, raise_all
+from ringfence.model import PROFILES
 from ringfence.spec.facts import (
     QUOTA_SIZES,
     RESERVED_NAMESPACES,
@@ -50,6 +51,7 @@ def _build(data: dict[str, Any], document: Document) -> Cluster:
     return Cluster(
         name=data["name"],
         profile=data["profile"],
+        profile_place=Place(document.file) if data["profile"] in PROFILES else document.place(("profile",)),
         kubernetes=data["kubernetes"]["version"],
         distribution=data["kubernetes"]["distribution"],
         cni=network["cni"],
@@ -191,7 +193,7 @@ def _date_errors(exemption: Exemption) -> list[RingfenceError]:
             InputError(
                 f'exception "{exemption.name}": "{exemption.expires}" is no date',
                 place=exemption.places["expires"],
-                hint="write a date as YYYY-MM-DD",
+                hint='write a date as "YYYY-MM-DD"',
             )
         ]
     return []
@@ -241,7 +243,7 @@ def _network_errors(network: dict[str, Any], document: Document) -> list[Ringfen
             InputError(
                 "network.cni: flannel accepts NetworkPolicies and enforces none",
                 place=document.place(("network", "cni")),
-                hint="choose a plugin that enforces them, such as calico, cilium or canal (flannel with calico's policies)",
+                hint="choose one that enforces them, such as calico, cilium or canal (flannel with calico's policies)",
             )
         )
     return errors
