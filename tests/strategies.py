@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -35,7 +36,8 @@ CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 TEXTS = st.one_of(st.sampled_from(NASTY), st.text(CHARACTERS, max_size=30))
 KEYS = TEXTS.filter(lambda text: len(text) < 1_000)  # longer ones are no simple keys to YAML
 LINES = TEXTS.filter(lambda t: 0 < len(t) <= 500 and not set(t) & {"\r", "\n"})
-WORDS = TEXTS.map(lambda t: "".join(t.split())[:250]).filter(bool)
+_BLANK = re.compile("[\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]")
+WORDS = TEXTS.map(lambda t: _BLANK.sub("", t)[:250]).filter(bool)
 FLOATS = st.decimals(min_value=-1_000, max_value=1_000, places=3).map(float).filter(lambda f: not f.is_integer())
 SCALARS = st.one_of(TEXTS, st.integers(-(2**53), 2**53), st.booleans(), st.none(), FLOATS)
 TREES = st.recursive(

@@ -27,9 +27,13 @@ class _Identity(NamedTuple):
     name: str
 
 
-def arrange(fragments: Iterable[Fragment]) -> tuple[Manifest, ...]:
+Folded = dict[tuple[Shape, ...], Shape]
+
+
+def arrange(fragments: Iterable[Fragment], folded: Folded | None = None) -> tuple[Manifest, ...]:
     """The objects of a cluster in apply order: wave, kind, namespace, name.
 
+    `folded` keeps how structures fold, for the next cluster of a fleet.
     Raises all of: two whole objects of one name, two controls that set one field differently.
     """
     grouped: dict[tuple[str, str, str, str], list[Fragment]] = {}
@@ -48,7 +52,7 @@ def arrange(fragments: Iterable[Fragment]) -> tuple[Manifest, ...]:
             grouped[identity] = [fragment]
     manifests: list[Manifest] = []
     errors: list[RingfenceError] = []
-    folded: dict[tuple[Shape, ...], Shape] = {}
+    folded = {} if folded is None else folded
     for identity, parts in grouped.items():
         try:
             shape, values = _fold(parts, identity, folded)
@@ -67,7 +71,7 @@ def _order(manifest: Manifest) -> tuple[int, str, str, str, str]:
 
 
 def _fold(
-    parts: Sequence[Fragment], identity: tuple[str, str, str, str], folded: dict[tuple[Shape, ...], Shape]
+    parts: Sequence[Fragment], identity: tuple[str, str, str, str], folded: Folded
 ) -> tuple[Shape, tuple[str, ...]]:
     if len(parts) == 1:
         only, values = parts[0]

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ringfence import bundled
-from ringfence.arrange import arrange
+from ringfence.arrange import Folded, arrange
 from ringfence.catalog import Catalog, load_catalog
-from ringfence.model import Bundle, ResolvedControl
+from ringfence.model import PROFILES, Bundle, ResolvedControl
 from ringfence.render import Renderer
 from ringfence.resolve import resolve
 from ringfence.schemas import SchemaStore
@@ -26,12 +26,14 @@ class Resolution(NamedTuple):
 
 
 class Builder:
-    """Builds clusters; catalogue, compiled templates and schemas are shared between them."""
+    """Builds clusters; catalogue, compiled templates, structures and schemas are shared between them."""
 
     def __init__(self, templates: Sequence[Path] = (), cache: Path | None = None) -> None:
-        """`templates` are further folders of controls beside the shipped one."""
-        self.catalog: Catalog = load_catalog((bundled.templates(), *templates))
+        """`templates` are further folders of controls beside the shipped one; `cache` keeps what they compile to."""
+        self.catalog: Catalog = load_catalog((bundled.templates(), *templates), cache)
         self._renderer = Renderer(cache)
+        self._folded: Folded = {}
+        self._profiles: dict[tuple[str, Path], Profile] = {}
         self._stores: dict[str, SchemaStore] = {}
 
     def resolve(self, file: Path, shown: str | None = None) -> Resolution:
@@ -40,13 +42,16 @@ class Builder:
 
     def decide(self, cluster: Cluster, beside: Path) -> Resolution:
         """A cluster → its profile (one of the user's own lies in the folder `beside`) and every control decided."""
-        profile = read_profile(cluster.profile, beside, cluster.profile_place)
+        name = cluster.profile
+        place = Path() if name in PROFILES else beside  # a shipped one is the same wherever it is named
+        profile = self._profiles.get((name, place)) or read_profile(name, beside, cluster.profile_place)
+        self._profiles[name, place] = profile
         return Resolution(cluster, profile, resolve(self.catalog, profile, cluster))
 
     def objects(self, resolution: Resolution, part: tuple[int, int] = (0, 1)) -> Bundle:
         """Decided controls → validated objects; `part` as in `Renderer.render`."""
         cluster, _, controls = resolution
-        manifests = arrange(self._renderer.render(cluster, controls, part))
+        manifests = arrange(self._renderer.render(cluster, controls, part), self._folded)
         return validate(cluster, controls, manifests, self.store(cluster.kubernetes))
 
     def build(self, file: Path, shown: str | None = None) -> Bundle:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path as FilePath
 from typing import Any
 
-from ringfence.documents import Document, load
+from ringfence import bundled
+from ringfence.cache import remembered
+from ringfence.documents import load
 from ringfence.errors import InputError, Place, RingfenceError, nearest, raise_all
 from ringfence.model import PROFILES, Control, Emit, Param, Severity, Stage, Wave
 from ringfence.parameters import loosened, malformed
@@ -33,8 +36,12 @@ class Catalog:
         return self.controls[id_]
 
 
-def load_catalog(folders: Sequence[FilePath]) -> Catalog:
-    """The catalogue in `folders`; a control in a later folder replaces none: ids are unique."""
+def load_catalog(folders: Sequence[FilePath], cache: FilePath | None = None) -> Catalog:
+    """The catalogue in `folders`; a control in a later folder replaces none: ids are unique.
+
+    What was read and judged before is taken from the folder `cache`.
+    """
+    schema = sha256(bundled.document_schema("control").read_bytes()).hexdigest()
     errors: list[RingfenceError] = []
     controls: dict[str, Control] = {}
     for folder in folders:
@@ -42,7 +49,7 @@ def load_catalog(folders: Sequence[FilePath]) -> Catalog:
             if file.parent.parent.name == "app":  # Copier templates, no controls
                 continue
             try:
-                control = _control(load(file.read_bytes(), _shown(file)), file)
+                control = _control(_read(file, cache, schema), file)
             except RingfenceError as bad:
                 errors.append(bad)
                 continue
@@ -66,8 +73,18 @@ def _shown(file: FilePath) -> str:
     return "/".join(("templates", *file.parts[-3:]))
 
 
-def _control(document: Document, file: FilePath) -> Control:
-    data = judge(document, "control")
+_FORMAT = 1  # of what is kept: raise it when a document is read or judged in another way
+
+
+def _read(file: FilePath, cache: FilePath | None, schema: str) -> dict[str, Any]:
+    """A control.yaml, judged."""
+    content, shown = file.read_bytes(), _shown(file)
+    key = f"control\0{_FORMAT}\0{schema}\0{shown}\0{sha256(content).hexdigest()}"
+    data: dict[str, Any] = remembered(cache, key, lambda: judge(load(content, shown), "control"))
+    return data
+
+
+def _control(data: dict[str, Any], file: FilePath) -> Control:
     return Control(
         id=file.parent.name,
         domain=file.parent.parent.name,
@@ -85,7 +102,7 @@ def _control(document: Document, file: FilePath) -> Control:
         proof=tuple(data["proof"]),
         audit_form=data["no_audit_form"] or "",
         exceptions=data["exceptions"],
-        place=Place(document.file, 1, 1),
+        place=Place(_shown(file), 1, 1),
     )
 
 

@@ -36,7 +36,9 @@ _FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,30})\.[0-9]{0,30}[1-9]\Z")
 _ZEROS = re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]*0\Z")  # 1.30 turns into 1.3, and 1.0 is an integer to some readers
 _CONSTANTS: dict[str, Any] = {"true": True, "false": False, "null": None, "": None}
 # Plain scalars that YAML 1.1 and 1.2 readers (PyYAML, go-yaml v2 and v3, js-yaml) read differently.
-_AMBIGUOUS = re.compile(
+# Like other large patterns here it is compiled at its first use, which most runs never come to.
+_WORDS = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null"))
+_AMBIGUOUS = (
     r"(?i:y|n|yes|no|on|off|true|false|null|~)\Z"
     r"|[-+]?0[0-9_]+\Z|[-+]?0[obxOBX][0-9a-fA-F_]+\Z"
     r"|[-+]?[0-9][0-9_]*_[0-9_]*\Z|\+[0-9.]+\Z"
@@ -228,8 +230,7 @@ class _Reader:
 
     def _plain_strict(self, event: Any) -> Any:
         text = event.value
-        first = text[:1]
-        if first.isalpha() and len(text) > 5:
+        if text[:1].isalpha() and text.lower() not in _WORDS:
             return text
         if text in _CONSTANTS:
             return _CONSTANTS[text]
@@ -243,7 +244,7 @@ class _Reader:
             short = text.rstrip("0").rstrip(".")
             hint = f'quote it: "{text}", or write {short}'
             raise self.refuse(event, f"{text} is a number, and loses its zeros", hint)
-        if _AMBIGUOUS.match(text):
+        if re.match(_AMBIGUOUS, text):
             meant = _KUBECTL_BOOL.get(text.lower())
             hint = f'quote it: "{text}"' + ("" if meant is None else f", or write {str(meant).lower()}")
             raise self.refuse(event, f"YAML readers disagree on the plain scalar {text}", hint)
@@ -274,8 +275,8 @@ def _plain_kubectl(event: Any) -> Any:
 
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_/.\-]*\Z")
 _RESERVED = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "nan", "inf"))
-_CLEAN = re.compile("[\x20-\x7e\u00a0-\u2027\u202a-\ud7ff\uf900-\ufefe\uff00-\ufffd\U00010000-\U0001ffff\n]+\\Z")
-_ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ue000-\uf8ff\ufffe\uffff]")
+_CLEAN = "[\x20-\x7e\u00a0-\u2027\u202a-\ud7ff\uf900-\ufefe\uff00-\ufffd\U00010000-\U0001ffff\n]+\\Z"
+_ESCAPED = "[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ue000-\uf8ff\ufffe\uffff]"
 
 
 def scalar(value: Any) -> str:
@@ -302,14 +303,16 @@ def quote(text: str) -> str:
     if _PLAIN.match(text) and text.lower() not in _RESERVED:
         return text
     quoted = json.dumps(text, ensure_ascii=False)
-    return _ESCAPED.sub(lambda m: f"\\u{ord(m[0]):04x}", quoted)
+    if quoted.isascii() and "\x7f" not in quoted:
+        return quoted
+    return re.sub(_ESCAPED, lambda m: f"\\u{ord(m[0]):04x}", quoted)
 
 
 def _is_block(text: str) -> bool:
     """Can `text` stand as a literal block: several clean lines, no odd white space at the edges?"""
     return (
         "\n" in text
-        and bool(_CLEAN.match(text))
+        and (text.replace("\n", "").isprintable() if text.isascii() else bool(re.match(_CLEAN, text)))
         and text.strip("\n") != ""
         and text[0] not in " \n"
         and not re.search(r"[ \t]\n|[ \t]\Z|\n\n\Z|\t", text)

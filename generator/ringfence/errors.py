@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -106,6 +105,8 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     names = sorted(set(choices))
     if not names:
         return None
+    from difflib import get_close_matches
+
     close = get_close_matches(word, names, n=1, cutoff=0.6) if re.search("[a-zA-Z]", word) else []
     if close:
         return f'did you mean "{close[0]}"?'

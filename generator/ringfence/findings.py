@@ -173,8 +173,6 @@ def _rule_findings(subjects: Sequence[_Subject], store: SchemaStore, unanalysed:
         yield from list(_set_findings(sound))
     except _MALFORMED as bad:
         valid = [s for s in sound if _is_valid(s, store)]
-        if len(valid) == len(sound):
-            raise
         unanalysed.extend(_malformed(s, bad) for s in sound if s not in valid)
         yield from _set_findings(valid)
 

@@ -101,9 +101,12 @@ def _stage(control: Control, wanted: Stage, layer: Override, errors: list[Ringfe
             InputError(
                 f'{control.id}: stage "{wanted}" is under its floor "{control.floor}"',
                 place=layer.places["stage"],
-                hint="write an exception with the narrowest scope instead",
+                hint="write an exception with the narrowest scope instead"
+                if control.exceptions != "none"
+                else f"set it to {control.floor}: this control takes no exceptions",
             )
         )
+        return control.floor  # so that nothing else is refused because of it
     return wanted
 
 

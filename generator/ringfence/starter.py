@@ -91,7 +91,7 @@ def _lines(a: Answers) -> Iterator[str]:
 
 def _network(a: Answers) -> Iterator[str]:
     yield "network:"
-    yield f"  cni: {scalar(a.cni)}"
+    yield f"  cni: {scalar(a.cni)}" + ("  # any plugin that enforces NetworkPolicy" if a.cni == "other" else "")
     yield f"  dns: {_flow_map({'mode': a.dns, **({'addresses': a.dns_addresses} if a.dns_addresses else {})})}"
     if a.api_servers:
         addresses = _flow_map({"addresses": a.api_servers, **({"port": a.api_port} if a.api_port else {})})

@@ -28,10 +28,11 @@ def validate(
 ) -> Bundle:
     """The bundle of these objects; raises every error of the stage."""
     errors: list[RingfenceError] = []
+    checks: dict[Shape, _Check] = {}
     for manifest in manifests:
-        check = manifest.shape.plans.get("valid")
+        check = checks.get(manifest.shape)
         if check is None:
-            check = manifest.shape.plans["valid"] = _plan(manifest, store, errors)
+            check = checks[manifest.shape] = _check_of(manifest, store, errors)
         errors.extend(check(manifest))
     for rule in set_rules():
         errors.extend(_broken(rule.control, m, v) for m, v in rule.check(manifests))
@@ -58,10 +59,23 @@ def _why_nothing(control: ResolvedControl, cluster: Cluster) -> str:
         return f"only where {other.id} is enforced; it is {other.stage.value}: {other.stage_source}"
     if control.stage is Stage.AUDIT and control.control.audit_form:
         return f"no audit form: {control.control.audit_form}"
-    return "nothing in this cluster for it"
+    return "this cluster and its parameters leave nothing to emit"
 
 
 _Check = Callable[[Manifest], list[RingfenceError]]
+
+
+def _check_of(first: Manifest, store: SchemaStore, errors: list[RingfenceError]) -> _Check:
+    """How objects of this shape are checked; kept with a shape that is fine, for other clusters of a fleet."""
+    plans, key = first.shape.plans, f"valid in {store.kubernetes}"
+    if key in plans:
+        known: _Check = plans[key]
+        return known
+    before = len(errors)
+    check = _plan(first, store, errors)
+    if len(errors) == before:
+        plans[key] = check
+    return check
 
 
 def _plan(first: Manifest, store: SchemaStore, errors: list[RingfenceError]) -> _Check:

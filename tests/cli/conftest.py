@@ -76,7 +76,9 @@ kind: Namespace
 metadata:
   name: {{ namespace.name }}
   labels:
-    pod-security.kubernetes.io/enforce: {{ params.level }}
+    example.com/level.of-pods: {{ params.level }}
+    example.com/level.of-pods-version: v1.36
+    pod-security.kubernetes.io/warn: restricted
 """,
     "network/net-closed/control.yaml": """\
 title: Deny ingress by default

@@ -62,6 +62,12 @@ def test_an_unknown_field_is_a_finding_and_a_null_is_none(cli, tmp_path):
     assert f'  {where}unknown field "readOnlyRootFileSystem"\n' in done.out
 
 
+def test_the_worst_comes_first_and_the_summary_last(cli, tmp_path):
+    build_tree(tmp_path, {"m/a.yaml": MISSPELT, "m/b.yaml": SECRET})
+    lines = cli("check", "m").out.splitlines()
+    assert [line.split()[0] for line in lines if line and not line.startswith(" ")] == ["critical", "high", "2"]
+
+
 @pytest.mark.parametrize(("gate", "code"), [("low", 3), ("medium", 3), ("high", 3), ("critical", 0), ("never", 0)])
 def test_the_gate_decides(cli, tmp_path, gate, code):
     build_tree(tmp_path, {"pod.yaml": MISSPELT})

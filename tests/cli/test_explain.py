@@ -82,26 +82,28 @@ controls
   ns-owned: Namespaces with an owner (enforce)
   pss-level: A level for every namespace (enforce)
 
-apiVersion: v1                                      # ns-owned/namespace.yaml.j2:2
-kind: Namespace                                     # ns-owned/namespace.yaml.j2:3
-metadata:                                           # ns-owned/namespace.yaml.j2:4
-  name: shop                                        # ns-owned/namespace.yaml.j2:5
-  labels:                                           # pss-level/namespace.yaml.j2:6
-    app.kubernetes.io/managed-by: ringfence         # ringfence
-    pod-security.kubernetes.io/enforce: restricted  # pss-level/namespace.yaml.j2:7
-  annotations:                                      # ns-owned/namespace.yaml.j2:6
-    ringfence/controls: "ns-owned,pss-level"        # ringfence
-    ringfence/owner: "shop@example.com"             # ns-owned/namespace.yaml.j2:7
+apiVersion: v1                                   # ns-owned/namespace.yaml.j2:2
+kind: Namespace                                  # ns-owned/namespace.yaml.j2:3
+metadata:                                        # ns-owned/namespace.yaml.j2:4
+  name: shop                                     # ns-owned/namespace.yaml.j2:5
+  labels:                                        # pss-level/namespace.yaml.j2:6
+    app.kubernetes.io/managed-by: ringfence      # ringfence
+    example.com/level.of-pods: restricted        # pss-level/namespace.yaml.j2:7
+    example.com/level.of-pods-version: v1.36     # pss-level/namespace.yaml.j2:8
+    pod-security.kubernetes.io/warn: restricted  # pss-level/namespace.yaml.j2:9
+  annotations:                                   # ns-owned/namespace.yaml.j2:6
+    ringfence/controls: "ns-owned,pss-level"     # ringfence
+    ringfence/owner: "shop@example.com"          # ns-owned/namespace.yaml.j2:7
 """
     )
 
 
 FIELD = """\
-Namespace/shop metadata.labels["pod-security.kubernetes.io/enforce"]
+Namespace/shop metadata.labels["example.com/level.of-pods"]
   restricted
 set by control pss-level (A level for every namespace), stage enforce
   templates/namespaces/pss-level/namespace.yaml.j2:7
-    pod-security.kubernetes.io/enforce: {{ params.level }}
+    example.com/level.of-pods: {{ params.level }}
   reads params.level = restricted
 other controls of this object: ns-owned
 parameters of the control
@@ -128,9 +130,9 @@ to except something from it, in cluster.yaml:
 @pytest.mark.parametrize(
     "spelling",
     [
-        "Namespace/shop:metadata.labels.pod-security.kubernetes.io/enforce",
-        "namespace/shop.metadata.labels.pod-security.kubernetes.io/enforce",
-        'Namespace/shop:metadata.labels["pod-security.kubernetes.io/enforce"]',
+        "Namespace/shop:metadata.labels.example.com/level.of-pods",
+        "namespace/shop.metadata.labels.example.com/level.of-pods",
+        'Namespace/shop:metadata.labels["example.com/level.of-pods"]',
     ],
 )
 def test_a_field_however_it_is_spelt(cli, shop, spelling):
@@ -139,7 +141,7 @@ def test_a_field_however_it_is_spelt(cli, shop, spelling):
 
 def test_a_line_of_the_tree_is_its_field(cli, shop):
     lines = (shop / "rendered/1-namespaces/shop.yaml").read_text().splitlines()
-    number = next(i for i, line in enumerate(lines, 1) if "pod-security" in line)
+    number = next(i for i, line in enumerate(lines, 1) if "example.com" in line)
     assert cli("explain", f"shop/rendered/1-namespaces/shop.yaml:{number}").out == FIELD
     assert cli("explain", f"shop/rendered/1-namespaces/shop.yaml:{number}:7").out == FIELD
 
@@ -186,6 +188,7 @@ def test_the_namespace_may_be_left_out_while_unique(cli, tmp_path):
     ("what", "line"),
     [
         ("pss-levl", 'there is no control "pss-levl"; did you mean "pss-level"?'),
+        ("Namespace/shopp", 'there is no object "Namespace/shopp" in test; did you mean "Namespace/shop"?'),
         ("Namespace/shp", 'there is no object "Namespace/shp" in test; did you mean "Namespace/shop"?'),
         ("Namespace/shop:metadata.lables", 'there is no field "lables" in metadata; did you mean "labels"?'),
         ("Namespace/shop:metadata.name[0]", 'there is no field "[0]" in metadata.name'),

@@ -28,7 +28,7 @@ kubernetes:
   version: "{SUPPORTED[-1]}"
   distribution: kubeadm
 network:
-  cni: calico
+  cni: other  # any plugin that enforces NetworkPolicy
   dns: {{mode: coredns}}
   # Pods with apiAccess need these: kubectl get endpointslices -n default kubernetes
   # apiServer: {{addresses: [192.0.2.10]}}
@@ -102,10 +102,17 @@ def test_every_question_has_a_flag(cli, tmp_path):
     assert known == {*ALL, "force", "defaults"}
 
 
-@pytest.mark.parametrize("distribution", ["eks", "gke", "aks", "rke2", "k3s", "talos"])
-def test_every_distribution_has_a_valid_default(cli, tmp_path, distribution):
+@pytest.mark.parametrize(
+    ("distribution", "cni"),
+    [
+        ("eks", "aws-vpc-cni"), ("gke", "gke-dataplane-v2"), ("aks", "azure-cni"), ("rke2", "canal"),
+        ("k3s", "kube-router"), ("talos", "other"), ("generic", "other"),
+    ],
+)  # fmt: skip
+def test_every_distribution_has_its_network_plugin(cli, tmp_path, distribution, cni):
     done = cli("init", distribution, "--distribution", distribution)
     assert done.code == 0, done.err
+    assert read_cluster(tmp_path / distribution / "cluster.yaml").cni == cni
 
 
 def test_argo_cd_needs_its_repository(cli, tmp_path):
@@ -199,7 +206,10 @@ def converse(folder: Path, answers: list[str]) -> tuple[int, str]:
 def test_questions_on_a_terminal(tmp_path):
     folder = tmp_path / "My Shop"
     folder.mkdir()
-    code, shown = converse(folder, ["", "restricted", "bogus", "1.36", "", "cilium", "", "", "shop, shop-jobs"])
+    skipped = [""] * 9  # from DNS to the layout
+    code, shown = converse(
+        folder, ["", "restricted", "bogus", "1.36", "", "cilium", *skipped, "flux", "", "", "shop, shop-jobs"]
+    )
     assert code == 0, shown
     assert "Name of the cluster [my-shop]: " in shown
     assert "Error: 'bogus' is not one of" in shown

@@ -55,18 +55,18 @@ def test_digests_follow_metadata_and_templates_and_nothing_else(tmp_path: Path, 
     catalogue = demo(tmp_path / "a", monkeypatch)
     profile = build_tree(tmp_path, {"p.yaml": "x"}) / "p.yaml"
     store = SchemaStore("1.36")
-    first = lock.current(store, [str(catalogue)], [profile])
+    first = lock.current(store, lock.templates_digest([str(catalogue)]), [profile])
     assert first.generator == __version__
     build_tree(catalogue, {"demo/demo-each/cases/x.pass/cluster.yaml": "a", "demo/demo-each/probes.yaml": "b", "README.md": "c"})
-    assert lock.current(store, [str(catalogue)], [profile]) == first
+    assert lock.current(store, lock.templates_digest([str(catalogue)]), [profile]) == first
     again = demo(tmp_path / "b", monkeypatch)
-    assert lock.current(store, [str(again)], [profile]) == first, "where the folder lies does not matter"
+    assert lock.current(store, lock.templates_digest([str(again)]), [profile]) == first, "where the folder lies does not matter"
     write_control(catalogue, "demo-each", {"configmap.yaml.j2": "{}"})
-    other = lock.current(store, [str(catalogue)], [profile])
+    other = lock.current(store, lock.templates_digest([str(catalogue)]), [profile])
     assert (other.templates != first.templates, other.profiles, other.schemas) == (True, first.profiles, first.schemas)
     profile.write_text("y")
-    assert lock.current(store, [str(again)], [profile]).profiles != first.profiles
-    assert lock.current(SchemaStore("1.35"), [str(again)], [profile]).schemas != first.schemas
+    assert lock.current(store, lock.templates_digest([str(again)]), [profile]).profiles != first.profiles
+    assert lock.current(SchemaStore("1.35"), lock.templates_digest([str(again)]), [profile]).schemas != first.schemas
 
 
 @pytest.fixture

@@ -160,9 +160,9 @@ DOCUMENT = [
     ("", "images: {registries: [Docker.io/]}\n", '10:23: error: images.registries[0]: "Docker.io/" does not parse; write a '
      "host in lower case, perhaps a path, and a slash, such as registry.example.com/team/"),
     ("", "identity: {oidc: [{url: 'http://a', audience: b}]}\n",
-     '10:20: error: identity.oidc[0].url: "http://a" does not parse; write an https URL'),
+     '10:20: error: identity.oidc[0].url: "http://a" does not parse; write an https URL without query, fragment or user name'),
     ("", "identity: {groups: {auditor: [a b]}}\n",
-     '10:31: error: identity.groups.auditor[0]: "a b" does not parse; leave out white space'),
+     '10:31: error: identity.groups.auditor[0]: "a b" does not parse; leave out white space and control characters'),
     ("", "delivery: {layout: flux, path: /abs, flux: {name: a}}\n",
      '10:26: error: delivery.path: "/abs" does not parse; write a relative path such as clusters/production'),
     # names

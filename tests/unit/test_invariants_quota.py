@@ -22,7 +22,7 @@ def made(kind: str, spec: Body, namespace: str | None = "shop", **annotations: s
 
 
 def quota(*keys: str, namespace: str | None = "shop", **spec: Any) -> Body:
-    return made("ResourceQuota", {"hard": {key: "4" for key in keys}, **spec}, namespace)
+    return made("ResourceQuota", {"hard": dict.fromkeys(keys, "4"), **spec}, namespace)
 
 
 def limits(*items: Body, namespace: str | None = "shop", **annotations: str) -> Body:

@@ -140,7 +140,8 @@ def _lock(builder: Builder, resolution: Resolution, file: Path) -> Row:
     from ringfence.sinks import lock
 
     place = lock_beside(file)
-    held = lock.current(builder.store(resolution.cluster.kubernetes), builder.catalog.folders, resolution.profile.files)
+    templates = lock.templates_digest(builder.catalog.folders)
+    held = lock.current(builder.store(resolution.cluster.kubernetes), templates, resolution.profile.files)
     try:
         there = lock.verify(place, held)
     except RingfenceError as bad:

@@ -19,7 +19,6 @@ from ringfence.model import PROFILES
 from ringfence.schemas import SUPPORTED
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
-_GITOPS = ("flux", "argocd")
 
 
 def _several(*names: str, choice: tuple[str, ...] = (), help: str) -> Callable[..., Any]:
@@ -149,49 +148,72 @@ def _answers(given: dict[str, Any], target: Path, asking: bool) -> Any:
     from ringfence.starter import Answers
 
     ask, flags = _Ask(given, asking), _Ask(given, False)
-    distributions, plugins = choices("kubernetes", "distribution"), choices("network", "cni")
     name = ask.one("name", "Name of the cluster", _folder_name(target), name=True)
+    return Answers(
+        name=name, **_facts(ask, flags), **_components(ask), **_delivery(ask, flags, name), **_tenant(ask)
+    )  # fmt: skip
+
+
+def _facts(ask: _Ask, flags: _Ask) -> dict[str, Any]:
+    """What the cluster is."""
+    modes, plugins = choices("network", "dns", "mode"), tuple(c for c in choices("network", "cni") if c != "flannel")
     profile = ask.one("profile", "Profile", "baseline", PROFILES)
     kubernetes = ask.one("kubernetes", "Kubernetes", SUPPORTED[-1], SUPPORTED)
+    distributions = choices("kubernetes", "distribution")
     distribution = ask.one("distribution", "Distribution", default("kubernetes", "distribution"), distributions)
-    cni = ask.one("cni", "Network plugin", _cni(distribution), tuple(p for p in plugins if p != "flannel"))
-    dns = ask.one("dns", "DNS", default("network", "dns", "mode"), choices("network", "dns", "mode"))
-    layout = ask.one("layout", "Layout of the tree", default("delivery", "layout"), choices("delivery", "layout"))
-    if layout == "argocd" and not asking and given["source"] is None:
-        raise UsageError("layout argocd needs --source", hint="give the address of the tree's repository")
-    delivered = ask if layout in _GITOPS else flags
-    namespaces = ask.many("namespace", "Namespaces of a first team", ("apps",))
-    tenant = ask.one("tenant", "Name of the team", (given["tenant"] or namespaces[0]), name=True)
-    return Answers(
-        name=name,
-        profile=profile,
-        kubernetes=kubernetes,
-        distribution=distribution,
-        cni=cni,
-        dns=dns,
-        dns_addresses=(ask if dns == "custom" else flags).many("dns_address", "Addresses of the resolvers"),
-        api_servers=ask.many("api_server", "Addresses of the API server's endpoints, if you know them"),
-        api_port=flags.one("api_server_port", "", default("network", "apiServer", "port")),
-        pod_cidrs=flags.many("pod_cidr", ""),
-        service_cidrs=flags.many("service_cidr", ""),
-        node_cidrs=flags.many("node_cidr", ""),
-        registries=flags.many("registry", ""),
-        admin_groups=ask.many("admin_group", "Groups of platform administrators"),
-        mesh=ask.one("mesh", "Mesh", "none", choices("components", "mesh")),
-        admission=ask.one("admission", "Admission policies", "native", choices("components", "admission")),
-        secrets=ask.many("secrets", "Secret managers", (), choices("components", "secrets")),
-        runtime=ask.many("runtime", "Runtime detection", (), choices("components", "runtime")),
-        monitoring=ask.one("monitoring", "Namespace of Prometheus, empty for none", ""),
-        ingress=ask.many("ingress", "Namespaces of ingress controllers"),
-        layout=layout,
-        path=delivered.one(
-            "path", "Folder of the tree in its repository", f"clusters/{name}/rendered" * (layout in _GITOPS)
+    cni = ask.one("cni", "Network plugin", _cni(distribution), plugins)
+    dns = ask.one("dns", "DNS", default("network", "dns", "mode"), modes)
+    return {
+        "profile": profile,
+        "kubernetes": kubernetes,
+        "distribution": distribution,
+        "cni": cni,
+        "dns": dns,
+        "dns_addresses": (ask if dns == "custom" else flags).many("dns_address", "Addresses of the resolvers"),
+        "api_servers": ask.many("api_server", "Addresses of the API server's endpoints, if you know them"),
+        "api_port": flags.one("api_server_port", "", default("network", "apiServer", "port")),
+        "pod_cidrs": flags.many("pod_cidr", ""),
+        "service_cidrs": flags.many("service_cidr", ""),
+        "node_cidrs": flags.many("node_cidr", ""),
+        "registries": flags.many("registry", ""),
+        "admin_groups": ask.many("admin_group", "Groups of platform administrators"),
+    }
+
+
+def _components(ask: _Ask) -> dict[str, Any]:
+    """What runs on it beside workloads."""
+    return {
+        "mesh": ask.one("mesh", "Mesh", default("components", "mesh"), choices("components", "mesh")),
+        "admission": ask.one(
+            "admission", "Admission policies", default("components", "admission"), choices("components", "admission")
         ),
-        source=delivered.one("source", _SOURCE.get(layout, ("", ""))[0], _SOURCE.get(layout, ("", ""))[1]),
-        tenant=tenant,
-        owner=ask.one("owner", "Who answers for it: a mailbox or chat channel", f"{tenant}-team"),
-        namespaces=namespaces,
-    )
+        "secrets": ask.many("secrets", "Secret managers", (), choices("components", "secrets")),
+        "runtime": ask.many("runtime", "Runtime detection", (), choices("components", "runtime")),
+        "monitoring": ask.one("monitoring", "Namespace of Prometheus, empty for none", ""),
+        "ingress": ask.many("ingress", "Namespaces of ingress controllers"),
+    }
+
+
+def _delivery(ask: _Ask, flags: _Ask, name: str) -> dict[str, Any]:
+    """How the tree is laid out, and where a GitOps engine finds it."""
+    layout = ask.one("layout", "Layout of the tree", default("delivery", "layout"), choices("delivery", "layout"))
+    if layout == "argocd" and not ask.asking and ask.given["source"] is None:
+        raise UsageError("layout argocd needs --source", hint="give the address of the tree's repository")
+    if layout not in _SOURCE:
+        return {"layout": layout, "path": flags.one("path", "", ""), "source": flags.one("source", "", "")}
+    return {
+        "layout": layout,
+        "path": ask.one("path", "Folder of the tree in its repository", f"clusters/{name}/rendered"),
+        "source": ask.one("source", *_SOURCE[layout]),
+    }
+
+
+def _tenant(ask: _Ask) -> dict[str, Any]:
+    """A first team."""
+    namespaces = ask.many("namespace", "Namespaces of a first team", ("apps",))
+    tenant = ask.one("tenant", "Name of the team", namespaces[0], name=True)
+    owner = ask.one("owner", "Who answers for it: a mailbox or chat channel", f"{tenant}-team")
+    return {"namespaces": namespaces, "tenant": tenant, "owner": owner}
 
 
 _SOURCE = {

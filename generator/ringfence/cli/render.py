@@ -84,6 +84,7 @@ class _Render:
         self.builder, self.output, self.several = builder, output, several
         self.check, self.update_lock, self.jobs, self.as_of = check, update_lock, jobs, as_of
         self._written: dict[Path, Path] = {}  # tree -> its cluster file
+        self._templates: str | None = None  # digest of all templates, once a run
 
     def one(self, file: Path) -> None:
         """Render one cluster and say what happened; raises what is wrong with it."""
@@ -136,7 +137,9 @@ class _Render:
         """Hold this installation against the lock; what it returns writes the lock once the tree is written."""
         from ringfence.sinks import lock
 
-        held = lock.current(self.builder.store(kubernetes), self.builder.catalog.folders, profiles)
+        if self._templates is None:
+            self._templates = lock.templates_digest(self.builder.catalog.folders)
+        held = lock.current(self.builder.store(kubernetes), self._templates, profiles)
         place = lock_beside(file)
         if (not self.update_lock or self.check) and lock.verify(place, held):
             return lambda: None

@@ -60,12 +60,12 @@ def quota_without_defaults(manifests: Sequence[Manifest]) -> Iterator[tuple[Mani
             continue
         missing = [key for key in demands if _STATED[key] not in given.get(m.namespace, frozenset())]
         if missing:
-            where = f" in {m.namespace}" if m.namespace else ""
+            pods = f"every pod in {m.namespace}" if m.namespace else "every pod"
             yield (
                 m,
                 Violation(
                     ("spec", "hard", missing[0]),
-                    f"refuses every pod{where} that doesn't state {', '.join(missing)}: no LimitRange here gives a default",
+                    f"refuses {pods} that doesn't state {', '.join(missing)}: no LimitRange here gives a default",
                     "add a LimitRange with default and defaultRequest for containers (control quota-limitrange)",
                 ),
             )

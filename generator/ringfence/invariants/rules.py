@@ -66,10 +66,13 @@ def by_shape(manifest: Manifest, name: str, read: Callable[[dict[str, Any]], Any
 
 def by_strings(manifest: Manifest, name: str, read: Callable[[dict[str, Any]], Any], below: frozenset[str]) -> Any:
     """`read(tree)` where its strings below these fields are known: once per structure and values of those."""
-    holes = by_shape(manifest, f"strings below {sorted(below)}", lambda tree: _holes(tree, below))
+    plans = manifest.shape.plans
+    if name not in plans:
+        holes = _holes(manifest.shape.tree, below)
+        plans[name] = (holes, {} if holes else read(manifest.shape.tree))
+    holes, known = plans[name]
     if not holes:
-        return by_shape(manifest, name, read)
-    known = manifest.shape.plans.setdefault(f"{name} by value", {})
+        return known
     key = tuple([fill_text(hole, manifest.values) for hole in holes])
     if key not in known:
         known[key] = read(manifest.body)

@@ -6,10 +6,8 @@ can't change structure. Line marks at the ends of lines carry template line numb
 
 from __future__ import annotations
 
-import marshal
 import re
 from collections.abc import Callable, Iterator
-from hashlib import sha256
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -17,6 +15,7 @@ import jinja2
 from jinja2 import StrictUndefined, nodes, pass_context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from ringfence.cache import remembered
 from ringfence.errors import InputError, Place
 from ringfence.model import ResolvedControl
 from ringfence.render.filters import FILTERS
@@ -107,7 +106,7 @@ class Environment:
     def __init__(self, cache: FilePath | None = None) -> None:
         self.values: list[Any] = []
         self._cache = cache
-        self._jinja = _Sandbox(
+        self._jinja = ImmutableSandboxedEnvironment(
             undefined=StrictUndefined,
             finalize=self._finalizer(),
             autoescape=False,  # the output is YAML and values never enter it as text
@@ -131,40 +130,22 @@ class Environment:
                     str(value)  # raises, naming what is undefined
                 if value is None:
                     raise InputError("a value is null", hint="leave the field out with {% if %}")
-            if len(values) >= _MAX_VALUES:
+            number = len(values)
+            if number >= _MAX_VALUES:
                 raise InputError(f"more than {_MAX_VALUES:,} values in one template")
             append(value)
-            return tokens[len(values) - 1]
+            return tokens[number]
 
         return finalize
 
     def compile(self, file: FilePath, shown: str) -> CompiledTemplate:
         """The template in `file`, refused with its line when it does more than lay out values."""
         source = file.read_text(encoding="utf-8")
-        code = self._cached(source, shown)
+        key = f"template\0{jinja2.__version__}\0{_FORMAT}\0{shown}\0{source}"
+        code = remembered(self._cache, key, lambda: self._compile(source, shown))
         template = jinja2.Template.from_code(self._jinja, code, {})
         template.filename = shown
         return CompiledTemplate(self, template, shown)
-
-    def _cached(self, source: str, shown: str) -> Any:
-        """The template's code, kept between runs by the digest of its source and of what compiles it."""
-        if self._cache is None:
-            return self._compile(source, shown)
-        import sys
-
-        key = sha256(f"{jinja2.__version__}\0{sys.version}\0{_FORMAT}\0{shown}\0{source}".encode()).hexdigest()
-        kept = self._cache / f"{key}.jinja"
-        try:
-            return marshal.loads(kept.read_bytes())  # noqa: S302 # a folder that only its owner can write, see cli
-        except (OSError, ValueError, EOFError, TypeError):
-            code = self._compile(source, shown)
-        try:
-            beside = kept.with_suffix(f".{id(code)}")
-            beside.write_bytes(marshal.dumps(code))
-            beside.replace(kept)
-        except OSError:
-            pass  # a cache that can't be written costs time, nothing else
-        return code
 
     def _compile(self, source: str, shown: str) -> Any:
         if len(source) > _MAX_TEMPLATE:

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path as FilePath
-from pathlib import PurePosixPath
 from typing import Any
 
 from ringfence.errors import InputError, Place, raise_all
@@ -125,10 +124,9 @@ def _sound(files: Any) -> bool:
 
 def _inside(path: str) -> bool:
     """Does a path of the index stay in the tree, and is it not the index itself?"""
-    pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts or any(mark in path for mark in ("\\", "\0", ":")):
+    if path == NAME or "\\" in path or "\0" in path or ":" in path:
         return False
-    return path == pure.as_posix() and path not in (".", NAME)
+    return {"", ".", ".."}.isdisjoint(path.split("/"))
 
 
 def _outside(path: str, text: str, file: str) -> InputError:

@@ -40,14 +40,14 @@ class Lock:
         )
 
 
-def current(store: SchemaStore, templates: Sequence[str], profiles: Iterable[Path]) -> Lock:
-    """The lock of this installation for one cluster."""
-    return Lock(
-        __version__,
-        _digest((f.name, f.read_bytes()) for f in sorted(profiles)),
-        _digest(_sources(templates)),
-        store.digest(),
-    )
+def current(store: SchemaStore, templates: str, profiles: Iterable[Path]) -> Lock:
+    """The lock of this installation for one cluster; `templates` is their digest."""
+    return Lock(__version__, _digest((f.name, f.read_bytes()) for f in sorted(profiles)), templates, store.digest())
+
+
+def templates_digest(folders: Sequence[str]) -> str:
+    """The SHA-256 of every file in `folders` that can change what is rendered."""
+    return _digest(_sources(folders))
 
 
 def _sources(folders: Sequence[str]) -> Iterable[tuple[str, bytes]]:

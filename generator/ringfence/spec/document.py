@@ -15,10 +15,11 @@ NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 CIDR = r"^[0-9a-fA-F:.]+/[0-9]{1,3}$"
 QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
 DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-URL = r"^https://[^\s/?#]+[^\s]*$"
+URL = r"^https://[A-Za-z0-9._~:\[\]-]+(/[A-Za-z0-9._~%:@!$&'()*+,;=/-]*)?$"
 ADDRESS = r"^[0-9a-fA-F:.]+$"
 LINE = r"^[^\r\n]+$"
-WORD = r"^[^\s]+$"
+# No controls and no white space, spelled out: what \s means differs from one regular-expression engine to the next.
+WORD = r"^[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]+$"
 PREFIX = r"^[a-z0-9-]+:$"
 REGISTRY = r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._/-]*)?/$"
 FOLDER = r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$"
@@ -92,8 +93,12 @@ class Network(Model):
         "azure-cni",
         "gke-dataplane-v2",
         "kindnet",
+        "other",
         "flannel",
-    ] = Field(default="calico", description="The network plugin. flannel enforces no policy and is refused.")
+    ] = Field(
+        default="other",
+        description="The network plugin; other is any that enforces NetworkPolicy. flannel enforces none and is refused.",
+    )
     dns: Dns = Field(default_factory=Dns)
     apiServer: ApiServer = Field(default_factory=ApiServer)
     podCIDRs: list[Cidr] = Field(default=[], max_length=64)

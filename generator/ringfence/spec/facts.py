@@ -168,7 +168,7 @@ class Cluster:
 
     @cached_property
     def trusted_groups(self) -> tuple[str, ...]:
-        """Groups that act for the platform: administrators, break-glass, and service accounts of what installers made."""
+        """Groups that act for the platform: administrators, break-glass, service accounts of what installers made."""
         installers = [f"system:serviceaccounts:{n.name}" for n in self.platform_namespaces if n.exists]
         own = ("system:masters", "kubeadm:cluster-admins", *self.platform_admin_groups, *self.break_glass_groups)
         return tuple(dict.fromkeys((*own, *installers)))
@@ -179,8 +179,17 @@ class Cluster:
         return grants.reconcilers(self.distribution)
 
     @cached_property
-    def default_grants(self) -> tuple[str, ...]:
-        """`[namespace/]binding role subject` of broad grants that Kubernetes, installer and delivery engine make."""
+    def broad_grants(self) -> tuple[str, ...]:
+        """`[namespace/]binding role subject` of what is bound to Kubernetes' own broad groups from the start."""
+        return tuple(g for g in self._default_grants if g.split(" ")[2].startswith("system:"))
+
+    @cached_property
+    def cluster_admin_grants(self) -> tuple[str, ...]:
+        """`binding role subject` of what Kubernetes, installer and delivery engine bind to cluster-admin."""
+        return tuple(g for g in self._default_grants if g.split(" ")[1] == "cluster-admin")
+
+    @property
+    def _default_grants(self) -> tuple[str, ...]:
         return grants.default_grants({self.distribution, self.delivery["layout"]})
 
     @cached_property

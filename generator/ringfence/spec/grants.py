@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 _PROVIDER = {"eks": ("eks:addon-manager",)}
 
-# `[namespace/]binding role subject`
+# `[namespace/]binding role subject`; a service account is spelled as the user that it is
 _KUBERNETES = (
     "cluster-admin cluster-admin system:masters",
     "system:basic-user system:basic-user system:authenticated",
@@ -29,33 +29,38 @@ _INSTALLER = {
     "generic": _KUBEADM,  # kind, Cluster API and kubespray are kubeadm underneath
     "eks": ("eks:addon-cluster-admin cluster-admin eks:addon-manager",),
     "flux": (
-        "cluster-reconciler-flux-system cluster-admin helm-controller",
-        "cluster-reconciler-flux-system cluster-admin kustomize-controller",
+        "cluster-reconciler-flux-system cluster-admin system:serviceaccount:flux-system:helm-controller",
+        "cluster-reconciler-flux-system cluster-admin system:serviceaccount:flux-system:kustomize-controller",
     ),
 }
 _CHART_JOBS = {"k3s": ("kube-system",), "rke2": ("kube-system",)}
 
 # What a role may be refused for, and the ClusterRoles that need it; a name that ends in - or : is a beginning.
-KINDS = ("credentials", "escalation", "guardrails", "wildcards")
+KINDS = ("credentials", "escalation", "guardrails", "secrets", "wildcards")
 _ISTIO = {
-    "istiod-clusterrole-": ("credentials", "guardrails", "wildcards"),
-    "istio-reader-clusterrole-": ("wildcards",),
+    "istiod-clusterrole-": ("credentials", "guardrails", "secrets", "wildcards"),
+    "istio-reader-clusterrole-": ("secrets", "wildcards"),
 }
 _ROLES: dict[str, dict[str, tuple[str, ...]]] = {
-    "argocd": {"argocd-application-controller": KINDS, "argocd-server": KINDS},
-    "calico": {"tigera-operator": ("escalation", "wildcards")},
-    "external-secrets": {
-        "external-secrets-cert-controller": ("guardrails",),
-        "external-secrets-controller": ("credentials",),
+    "argocd": {
+        "argocd-application-controller": ("wildcards",),
+        "argocd-applicationset-controller": ("secrets",),
+        "argocd-server": ("wildcards",),
     },
-    "flux": {"crd-controller-flux-system": ("credentials", "wildcards")},
+    "calico": {"tigera-operator": ("escalation", "secrets", "wildcards")},
+    "external-secrets": {
+        "external-secrets-cert-controller": ("guardrails", "secrets"),
+        "external-secrets-controller": ("credentials", "secrets"),
+    },
+    "flux": {"crd-controller-flux-system": ("credentials", "secrets", "wildcards")},
     "gatekeeper": {"gatekeeper-": ("guardrails", "wildcards")},
     "istio-ambient": _ISTIO,
     "istio-sidecar": _ISTIO,
     "kyverno": {"kyverno:": ("guardrails", "wildcards")},
     "openbao": {"openbao-agent-injector-clusterrole": ("guardrails",)},
+    "sealed-secrets": {"secrets-unsealer": ("secrets",)},
     "vault": {"vault-agent-injector-clusterrole": ("guardrails",)},
-    "vault-secrets-operator": {"vault-secrets-operator-manager-role": ("credentials",)},
+    "vault-secrets-operator": {"vault-secrets-operator-manager-role": ("credentials", "secrets")},
 }
 
 

@@ -27,9 +27,9 @@ _PATTERNS = {
     d.ADDRESS: "write an address such as 10.0.0.1 or fd00::1",
     d.QUANTITY: 'write a quantity such as "500m", "2" or 4Gi',
     d.DATE: 'write a date as "YYYY-MM-DD"',
-    d.URL: "write an https URL",
+    d.URL: "write an https URL without query, fragment or user name",
     d.LINE: "write it on one line",
-    d.WORD: "leave out white space",
+    d.WORD: "leave out white space and control characters",
     d.PREFIX: "use lower-case letters, digits and dashes, and end it with a colon",
     d.FOLDER: "write a relative path such as clusters/production",
 }
