@@ -33,7 +33,7 @@ class Builder:
         self.catalog: Catalog = load_catalog((bundled.templates(), *templates), cache)
         self._renderer = Renderer(cache)
         self._folded: Folded = {}
-        self._profiles: dict[tuple[str, Path], Profile] = {}
+        self._profiles: dict[str, Profile] = {}
         self._stores: dict[str, SchemaStore] = {}
 
     def resolve(self, file: Path, shown: str | None = None) -> Resolution:
@@ -42,10 +42,9 @@ class Builder:
 
     def decide(self, cluster: Cluster, beside: Path) -> Resolution:
         """A cluster → its profile (one of the user's own lies in the folder `beside`) and every control decided."""
-        name = cluster.profile
-        place = Path() if name in PROFILES else beside  # a shipped one is the same wherever it is named
-        profile = self._profiles.get((name, place)) or read_profile(name, beside, cluster.profile_place)
-        self._profiles[name, place] = profile
+        profile = self._profiles.get(cluster.profile) or read_profile(cluster.profile, beside, cluster.profile_place)
+        if cluster.profile in PROFILES:  # a shipped one is the same for all
+            self._profiles[cluster.profile] = profile
         return Resolution(cluster, profile, resolve(self.catalog, profile, cluster))
 
     def objects(self, resolution: Resolution, part: tuple[int, int] = (0, 1)) -> Bundle:

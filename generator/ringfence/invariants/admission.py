@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ringfence.invariants.rules import ObjectRule, SetRule, Violation
-from ringfence.model import Joined, Manifest, Path, Severity
+from ringfence.model import Joined, Manifest, Path, Severity, Slot, fill_text
 
 _VAP, _MAP = "ValidatingAdmissionPolicy", "MutatingAdmissionPolicy"
 _POLICIES = frozenset({_VAP, _MAP})
@@ -172,6 +172,13 @@ def _expressions(tree: dict[str, Any]) -> str:
     return "\n".join(_literal(e.get("expression")) for key in ("variables", "validations") for e in spec.get(key) or [])
 
 
+def _policy(binding: Manifest) -> tuple[str, str]:
+    """Kind and name of the policy that a binding is for."""
+    name = _spec(binding.shape.tree).get("policyName")
+    text = fill_text(name, binding.values) if isinstance(name, (str, Slot, Joined)) else ""
+    return binding.kind.removesuffix("Binding"), text
+
+
 def unpaired(manifests: Sequence[Manifest]) -> Iterator[tuple[Manifest, Violation]]:
     """Trap 28: a policy without a binding has no effect, and a binding without its policy has none either."""
     policies: dict[tuple[str, str], Manifest] = {}
@@ -180,7 +187,7 @@ def unpaired(manifests: Sequence[Manifest]) -> Iterator[tuple[Manifest, Violatio
         if m.kind in _POLICIES and _is_admission(m.shape.tree):
             policies[m.kind, m.name] = m
         elif m.kind in _BINDINGS and _is_admission(m.shape.tree):
-            bindings.append(((m.kind.removesuffix("Binding"), str(m.body["spec"]["policyName"])), m))
+            bindings.append((_policy(m), m))
     bound = {key for key, _ in bindings}
     for key, manifest in policies.items():
         if key not in bound:
@@ -193,7 +200,7 @@ def unpaired(manifests: Sequence[Manifest]) -> Iterator[tuple[Manifest, Violatio
                 ),
             )
     for key, manifest in bindings:
-        if key not in policies:
+        if key[1] and key not in policies:
             yield (
                 manifest,
                 Violation(
@@ -210,17 +217,15 @@ def unbound_parameters(manifests: Sequence[Manifest]) -> Iterator[tuple[Manifest
         (m.kind, m.name) for m in manifests if m.kind in _POLICIES and _spec(m.shape.tree).get("paramKind") is not None
     }
     for m in manifests if takes else ():
-        if m.kind in _BINDINGS and "paramRef" not in _spec(m.shape.tree):
-            name = str(m.body["spec"]["policyName"])
-            if (m.kind.removesuffix("Binding"), name) in takes:
-                yield (
-                    m,
-                    Violation(
-                        ("spec",),
-                        f"{name} takes a parameter and is bound without one",
-                        "add paramRef with parameterNotFoundAction: Deny",
-                    ),
-                )
+        if m.kind in _BINDINGS and _policy(m) in takes and "paramRef" not in _spec(m.shape.tree):
+            yield (
+                m,
+                Violation(
+                    ("spec",),
+                    f"{_policy(m)[1]} takes a parameter and is bound without one",
+                    "add paramRef with parameterNotFoundAction: Deny",
+                ),
+            )
 
 
 RULES = (

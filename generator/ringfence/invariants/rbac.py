@@ -20,6 +20,7 @@ _BROAD = {
     "system:authenticated": "that is every user and every pod",
 }
 _EMERGENCY = "ringfence:break-glass"
+_KUBEADM = "kubeadm:cluster-admins"  # its upgrades put this binding back
 _BUILT_IN = frozenset({"admin", "cluster-admin", "edit", "view"})
 _AGGREGATE = "rbac.authorization.k8s.io/aggregate-to-"
 _POLICIES = frozenset({"mutatingadmissionpolicies", "mutatingadmissionpolicybindings",
@@ -231,6 +232,8 @@ def cluster_admin(tree: dict[str, Any]) -> Iterator[Violation]:
         return
     if role.get("kind") != "ClusterRole" or role.get("name") != "cluster-admin" or metadata.get("name") == _EMERGENCY:
         return
+    if metadata.get("name") == _KUBEADM and all(s.get("name") == _KUBEADM for s in tree["subjects"]):
+        return
     where = "the cluster" if tree["kind"] == "ClusterRoleBinding" else "the namespace, its Secrets, roles and quota"
     yield Violation(
         ("roleRef", "name"),
@@ -247,7 +250,7 @@ def _broad(tree: dict[str, Any]) -> list[tuple[int, str, Any]]:
     return [
         (i, s["name"], role)
         for i, s in enumerate(tree.get("subjects") or [])
-        if s.get("kind") in ("Group", "User") and s.get("name") in _BROAD
+        if isinstance(s, dict) and s.get("kind") in ("Group", "User") and s.get("name") in _BROAD
     ]
 
 

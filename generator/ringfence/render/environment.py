@@ -106,7 +106,7 @@ class Environment:
     def __init__(self, cache: FilePath | None = None) -> None:
         self.values: list[Any] = []
         self._cache = cache
-        self._jinja = ImmutableSandboxedEnvironment(
+        self._jinja = _Sandbox(
             undefined=StrictUndefined,
             finalize=self._finalizer(),
             autoescape=False,  # the output is YAML and values never enter it as text
