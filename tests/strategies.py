@@ -6,7 +6,7 @@ import os
 import re
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 settings.register_profile(
@@ -17,6 +17,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("ringfence")
+UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)  # where an example costs a render, a failure is not made smaller
 
 NASTY = (
     "yes", "no", "on", "off", "y", "n", "Y", "NO", "~", "null", "Null", "true", "False", "", " ", "  a", "a ",
@@ -49,6 +50,7 @@ DOCUMENTS = st.one_of(
     st.dictionaries(KEYS, TREES, min_size=1, max_size=5), st.lists(TREES, min_size=1, max_size=5)
 )
 
+LABELS = st.from_regex(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,20}[A-Za-z0-9])?)?", fullmatch=True)
 NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
 QUANTITIES = st.tuples(st.integers(1, 4096), st.sampled_from(["", "m", "k", "M", "G", "Ki", "Mi", "Gi"])).map(
     lambda pair: f"{pair[0]}{pair[1]}"
@@ -102,11 +104,10 @@ def clusters(draw: st.DrawFn) -> dict[str, Any]:
         "nodeCIDRs": ranges,
         "ipFamilies": families,
     }
-    some = [draw(LINES.filter(lambda t: t.strip() == t and t.isprintable() and t.isascii())) for _ in range(1)]
     components = {
         "secrets": draw(st.lists(st.sampled_from(["external-secrets", "vault", "sealed-secrets"]), unique=True)),
         "runtime": draw(st.lists(st.sampled_from(["falco", "tetragon"]), unique=True)),
-        "monitoring": draw(st.sampled_from([None, {"namespace": "monitoring", "podLabels": {"app": some[0]}}])),
+        "monitoring": draw(st.sampled_from([None, {"namespace": "monitoring", "podLabels": {"app": draw(LABELS)}}])),
         "ingressControllers": draw(st.sampled_from([[], [{"namespace": "ingress", "podLabels": {}}]])),
     }
     people = st.lists(WORDS, max_size=2, unique=True)

@@ -34,7 +34,7 @@ def validate(
         if check is None:
             check = checks[manifest.shape] = _check_of(manifest, store, errors)
         errors.extend(check(manifest))
-    for rule in set_rules():
+    for rule in set_rules() if not errors else ():
         errors.extend(_broken(rule.control, m, v) for m, v in rule.check(manifests))
     raise_all(errors)
     return Bundle(cluster, tuple(controls), manifests, unemitted(cluster, controls, manifests))
@@ -85,12 +85,13 @@ def _plan(first: Manifest, store: SchemaStore, errors: list[RingfenceError]) -> 
     if schema is None:
         errors.append(unknown_kind(store, shape.api_version, shape.kind, place_of(shape, ("apiVersion",))))
         return _name_errors
+    wrong = _schema_errors(first, schema)
     for rule in object_rules():
-        if shape.kind in rule.kinds:
+        if shape.kind in rule.kinds and not wrong:  # rules read fields as what the schema says they are
             errors.extend(_broken(rule.control, first, v) for v in rule.check(shape.tree))
     bound = tuple(leaf for path, leaf in _open(shape) if not schema.is_free_string(path))
     if not bound:
-        errors.extend(_schema_errors(first, schema))
+        errors.extend(wrong)
         return _name_errors
     fine: set[tuple[str, ...]] = set()  # strings with which an object of this shape was valid
 

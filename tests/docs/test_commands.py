@@ -14,7 +14,12 @@ from helpers import ROOT
 
 DOCUMENTS = sorted(
     p
-    for p in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md"), *ROOT.glob("examples/*/README.md"))
+    for p in (
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *(ROOT / "docs").glob("*.md"),
+        *ROOT.glob("examples/*/README.md"),
+    )
     if p.is_file()
 )
 _BLOCK = re.compile(r"^```(\S*)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -47,13 +52,23 @@ def workplace(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("document", [d for d in DOCUMENTS if commands(d)], ids=lambda p: p.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    "document", [d for d in DOCUMENTS if commands(d)], ids=lambda p: p.relative_to(ROOT).as_posix()
+)
 def test_commands_of_a_document_work(document: Path, workplace: Path) -> None:
     env = {**os.environ, "PATH": f"{workplace / 'bin'}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1"}
     for command in commands(document):
         if command.startswith("make "):
             continue  # test_make_targets_exist
-        done = subprocess.run(["/bin/sh", "-ec", command], cwd=workplace, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        done = subprocess.run(
+            ["/bin/sh", "-ec", command],
+            cwd=workplace,
+            env=env,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
 
 

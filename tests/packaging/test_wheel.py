@@ -76,5 +76,7 @@ def test_checkout_imports_neither_pulumi_nor_copier_though_both_are_installed(tm
         "[m for m in ('pulumi', 'copier') if m in sys.modules])"
     )
     env = {**os.environ, "PYTHONPATH": str(ROOT / "generator")}
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
     assert done.stdout.strip() == "[] []", done.stdout + done.stderr

@@ -13,7 +13,7 @@ from catalogues import snapshot_of
 from helpers import ROOT, build_tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import clusters
+from strategies import UNSHRUNK, clusters
 
 from ringfence.build import Builder
 from ringfence.documents import dump, load
@@ -97,7 +97,7 @@ def shuffled(value: Any, random: Any) -> Any:
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda f: f.parent.name)
-@settings(max_examples=3)
+@settings(max_examples=3, phases=UNSHRUNK)
 @given(random=st.randoms(use_true_random=False))
 def test_the_order_of_keys_changes_nothing(
     tmp_path_factory: pytest.TempPathFactory, builders: tuple[Builder, Builder], file: Path, random: Any
@@ -111,7 +111,7 @@ def test_the_order_of_keys_changes_nothing(
     assert rendered(builders[0], folder / "a", document) == rendered(builders[1], folder / "b", other)
 
 
-@settings(max_examples=10)
+@settings(max_examples=8, phases=UNSHRUNK)
 @given(document=clusters())
 def test_any_cluster_renders_twice_and_in_parts_to_the_same_tree(
     tmp_path_factory: pytest.TempPathFactory, builders: tuple[Builder, Builder], document: dict[str, Any]

@@ -13,7 +13,7 @@ from helpers import build_tree, cluster
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
-from strategies import KEYS, LINES, NASTY, TEXTS, WORDS
+from strategies import KEYS, LABELS, LINES, NASTY, TEXTS, UNSHRUNK, WORDS
 
 from ringfence import documents
 from ringfence.build import Builder
@@ -174,8 +174,8 @@ FULL: dict[str, Any] = {
 }  # fmt: skip
 
 
-@settings(max_examples=12)
-@given(owner=LINES, groups=st.lists(WORDS, min_size=5, max_size=5, unique=True), label=TEXTS)
+@settings(max_examples=10, phases=UNSHRUNK)
+@given(owner=LINES, groups=st.lists(WORDS, min_size=5, max_size=5, unique=True), label=LABELS)
 def test_shipped_controls_keep_values_in_their_fields(
     shipped: Builder, folder: Path, owner: str, groups: list[str], label: str
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from helpers import ROOT
 from hypothesis import given, settings
-from strategies import clusters
+from strategies import UNSHRUNK, clusters
 
 from ringfence import bundled
 from ringfence.arrange import arrange
@@ -22,7 +22,7 @@ from ringfence.render import Renderer
 from ringfence.spec import Cluster
 from ringfence.spec.read import cluster_of
 
-BINDINGS = ("ValidatingAdmissionPolicyBinding", "MutatingAdmissionPolicyBinding")
+BINDING = "ValidatingAdmissionPolicyBinding"
 EXAMPLES = sorted(f.parent.name for f in ROOT.glob("examples/*/cluster.yaml"))
 CONTROLS = [pytest.param(c, id=c.id) for c in load_catalog([bundled.templates()])]
 
@@ -47,7 +47,7 @@ def bodies(cluster: Cluster, control: ResolvedControl, stage: Stage) -> list[dic
 
 def without_actions(body: dict[str, Any]) -> dict[str, Any]:
     stripped = copy.deepcopy(body)
-    if body["kind"] in BINDINGS:
+    if body["kind"] == BINDING:
         del stripped["spec"]["validationActions"]
     return stripped
 
@@ -58,15 +58,19 @@ def compare(cluster: Cluster, control: ResolvedControl) -> None:
     assert bodies(cluster, control, Stage.OFF) == []
     if enforce and not audit:
         assert control.control.audit_form, "nothing to audit with, and no word on why"
-    bindings = [b for b in enforce if b["kind"] == BINDINGS[0]]
-    if not bindings or control.control.audit_form:
+    if control.control.audit_form or not any(b["kind"] == BINDING for b in enforce):
         return
-    assert [without_actions(b) for b in audit] == [without_actions(b) for b in enforce]
-    for weak, strong in zip(audit, enforce, strict=True):
-        if weak["kind"] == BINDINGS[0]:
-            assert "Deny" in strong["spec"]["validationActions"]
-            assert set(weak["spec"]["validationActions"]) <= {"Warn", "Audit"}
-            assert "Audit" in weak["spec"]["validationActions"]
+    kept = [without_actions(b) for b in enforce]
+    assert all(without_actions(b) in kept for b in audit), "audit brings nothing of its own"
+    judged = [[b for b in bs if b["kind"].startswith("ValidatingAdmission")] for bs in (audit, enforce)]
+    assert [without_actions(b) for b in judged[0]] == [without_actions(b) for b in judged[1]]
+    for weak, strong in zip(*judged, strict=True):
+        if weak["kind"] == BINDING:
+            reports = weak["spec"]["validationActions"]
+            assert set(reports) <= {"Warn", "Audit"}
+            assert "Audit" in reports
+            assert strong["spec"]["validationActions"] in (reports, ["Deny", "Audit"]), "one that only reports stays so"
+    assert any("Deny" in b["spec"]["validationActions"] for b in judged[1] if b["kind"] == BINDING)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -76,7 +80,7 @@ def test_audit_and_enforce_differ_only_in_what_a_finding_does(control: Control, 
     compare(cluster, next(c for c in controls if c.id == control.id))
 
 
-@settings(max_examples=5)
+@settings(max_examples=4, phases=UNSHRUNK)
 @given(document=clusters())
 def test_in_any_cluster(document: dict[str, Any]) -> None:
     cluster = cluster_of(load(dump(document), "cluster.yaml"))
@@ -85,12 +89,9 @@ def test_in_any_cluster(document: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("control", CONTROLS)
-def test_a_control_without_an_audit_form_says_why_and_only_such_a_one(control: Control) -> None:
+def test_a_control_without_an_audit_form_says_why(control: Control) -> None:
     has_form = any("audit" in e.stages and e.template for e in control.emits)
-    if not has_form:
-        assert control.audit_form
-    if control.audit_form:
-        assert control.audit_form.endswith((".", "mode")) or len(control.audit_form) > 10
+    assert has_form or len(control.audit_form) > 20
 
 
 def test_the_stage_decides_the_actions() -> None:

@@ -122,6 +122,10 @@ DOCUMENT = [
      '10:23: error: network.apiServer.port: expected integer, got "443"; remove the quotes'),
     ("", "components: {monitoring: {podLabels: {a: 1}}}\n",
      '10:39: error: components.monitoring.podLabels.a: expected string, got 1; quote it: "1"'),
+    ("", "components: {monitoring: {podLabels: {a b: c}}}\n",
+     '10:39: error: components.monitoring.podLabels: "a b" is not a valid key; write a label such as app or example.com/app'),
+    ("", "components: {monitoring: {podLabels: {a: b c}}}\n", '10:39: error: components.monitoring.podLabels.a: "b c" does not '
+     "parse; use at most 63 letters, digits, dashes, dots and underscores, with a letter or digit at both ends"),
     ("[shop]", "[{name: a, ingress: 1}]",
      "9:26: error: tenants[0].namespaces[0].ingress: expected true or false, got 1"),
     # choices, bounds and patterns
@@ -171,7 +175,7 @@ DOCUMENT = [
      '10:4: error: tenant "shop" is listed twice; it stands first on line 7'),
     ("[shop]", "[default]", '9:16: error: namespace "default" is reserved by Kubernetes; choose another name'),
     ("[shop]", "[kube-mine]", '9:16: error: namespace "kube-mine" is reserved by Kubernetes; choose another name'),
-    ("[shop]", "[calico-system]", '9:16: error: namespace "calico-system" is reserved by the platform; choose another name'),
+    ("[shop]", "[calico-system]\nnetwork: {cni: calico}", '9:16: error: namespace "calico-system" is reserved by the platform; choose another name'),
     # profile, controls, parameters, floors
     ("baseline", "restrictd", '4:1: error: unknown profile "restrictd"; did you mean "restricted"?'),
     ("", "controls: {demo-eech: {reason: r}}\n", '10:12: error: unknown control "demo-eech"; did you mean "demo-each"?'),

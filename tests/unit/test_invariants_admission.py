@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from catalogues import small, write_control
+from helpers import write_cluster
 
+from ringfence.build import Builder
 from ringfence.documents import Document, dump
+from ringfence.errors import RingfenceError
 from ringfence.findings import examine
 from ringfence.schemas import SchemaStore
 
@@ -99,8 +104,8 @@ def test_a_binding_of_the_other_kind_binds_nothing() -> None:
 
 
 def test_deny_and_warn_exclude_each_other() -> None:
-    assert messages(policy(), binding(validationActions=["Deny", "Warn"])) == [
-        "Deny and Warn together, which the API server refuses"
+    assert found(policy(), binding(validationActions=["Deny", "Warn"])) == [
+        ("b", "spec.validationActions", "Deny and Warn together, which the API server refuses")
     ]
     assert found(policy(), binding(validationActions=["Warn", "Audit"])) == []
 
@@ -112,7 +117,9 @@ def test_a_validating_policy_fails_closed() -> None:
 
 
 def test_what_happens_on_failure_is_written_down() -> None:
-    assert messages(policy(drop="failurePolicy"), binding()) == ["leaves failurePolicy to the API's default"]
+    assert found(policy(drop="failurePolicy"), binding()) == [
+        ("p", "spec", "leaves failurePolicy to the API's default")
+    ]
     assert found(webhook(drop="failurePolicy")) == [("w", "webhooks.0", "leaves failurePolicy to the API's default")]
 
 
@@ -131,6 +138,12 @@ def test_a_policy_with_a_parameter_is_bound_with_one() -> None:
     assert found(policy(paramKind=PARAMETER), binding()) == [
         ("b", "spec", "p takes a parameter and is bound without one")
     ]
+    plain = policy()
+    plain["metadata"] = {"name": "q"}
+    reference = {"name": "limits", "parameterNotFoundAction": "Deny"}
+    second = binding("q")
+    second["metadata"] = {"name": "c"}
+    assert found(policy(paramKind=PARAMETER), binding(paramRef=reference), plain, second) == []
 
 
 # What it is asked about
@@ -157,7 +170,10 @@ def test_conditions_may_leave_leases_out() -> None:
     assert messages(webhook(rule, matchConditions=other)) == [VITAL]
 
 
-@pytest.mark.parametrize(("group", "spelt"), [("apps", "apps"), ("", "the core group"), ("networking.k8s.io",) * 2])
+WHOLE = [(g, g) for g in ("apps", "autoscaling", "batch", "policy", "networking.k8s.io")]
+
+
+@pytest.mark.parametrize(("group", "spelt"), [("", "the core group"), *WHOLE])
 def test_a_whole_built_in_group_is_too_much(group: str, spelt: str) -> None:
     message = f"is asked about every resource of {spelt}, those of later versions too"
     assert messages(webhook(matching(["*"], group))) == [message]
@@ -198,19 +214,26 @@ NO_RESOURCE = "matches pods and not pods/ephemeralcontainers, by which container
 
 
 def test_other_containers_pass_a_policy_that_looks_at_containers() -> None:
-    assert sorted(messages(policy(ONLY, matching(PODS)), binding())) == [NO_EPHEMERAL, NO_INIT]
-    assert sorted(messages(policy(ONLY, matching(["pods"])), binding())) == [NO_EPHEMERAL, NO_INIT, NO_RESOURCE]
+    both = [("p", "spec.validations", NO_EPHEMERAL), ("p", "spec.validations", NO_INIT)]
+    assert sorted(found(policy(ONLY, matching(PODS)), binding())) == both
+    resource = ("p", "spec.matchConstraints.resourceRules", NO_RESOURCE)
+    assert sorted(found(policy(ONLY, matching(["pods"])), binding())) == [resource, *both]
 
 
-def test_ephemeral_containers_come_by_a_resource_of_their_own() -> None:
+@pytest.mark.parametrize("resource", ["pods/ephemeralcontainers", "pods/*", "*/ephemeralcontainers"])
+def test_ephemeral_containers_come_by_a_resource_of_their_own(resource: str) -> None:
     variables = [{"name": "all", "expression": LISTS}]
     assert messages(policy(EVERY, matching(["pods"]), variables=variables), binding()) == [NO_RESOURCE]
-    assert found(policy(EVERY, matching(["pods", "pods/*"]), variables=variables), binding()) == []
+    assert found(policy(EVERY, matching(["pods", resource]), variables=variables), binding()) == []
 
 
-def test_templates_have_init_containers_and_no_ephemeral_ones() -> None:
+KINDS = ["cronjobs", "daemonsets", "deployments", "jobs", "replicasets", "replicationcontrollers", "statefulsets"]
+
+
+@pytest.mark.parametrize("resource", KINDS)
+def test_templates_have_init_containers_and_no_ephemeral_ones(resource: str) -> None:
     template = "object.spec.template.spec.containers.all(c, c.image != '')"
-    assert messages(policy(template, matching(["deployments"], "apps")), binding()) == [NO_INIT]
+    assert messages(policy(template, matching([resource], "apps")), binding()) == [NO_INIT]
 
 
 def test_ephemeral_containers_have_no_resources() -> None:
@@ -225,6 +248,7 @@ def test_ephemeral_containers_have_no_resources() -> None:
     [
         "object.spec.containers.all(c, has(c.readinessProbe))",
         "!has(object.spec.hostNetwork) || !object.spec.hostNetwork",
+        "object.metadata.annotations['image'] != ''",
     ],
 )
 def test_what_only_containers_have_is_looked_for_there(expression: str) -> None:
@@ -238,8 +262,20 @@ def test_containers_of_other_kinds_are_not_pods() -> None:
 # Whoever wrote it
 
 
-def test_kinds_of_other_groups_are_not_judged() -> None:
-    foreign = {"apiVersion": "example.com/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": "p"}}
+ALL = matching(["*"], "*")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        policy(ONLY, ALL, drop="failurePolicy"),
+        binding("q"),
+        webhook(ALL, failurePolicy="Ignore"),
+        webhook(drop="failurePolicy"),
+    ],
+)
+def test_kinds_of_other_groups_are_not_judged(body: Body) -> None:
+    foreign = {**body, "apiVersion": "example.com/v1"}
     assert examine([Document("x.yaml", foreign, dump(foreign))], STORE).findings == ()
 
 
@@ -250,3 +286,48 @@ def test_a_malformed_binding_stops_nothing(spec: Any) -> None:
     body = {"apiVersion": API, "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": "b"}, "spec": spec}
     report = examine([Document("x.yaml", b, dump(b)) for b in (body, policy())], STORE)
     assert {f.control for f in report.findings if f.object.endswith("/b")} == {"schema"}
+
+
+# Policies from templates, whose strings may be open
+
+PAIR = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: "guard-{{ namespace.name }}", namespace: {{ namespace.name }}}
+spec:
+  failurePolicy: Fail
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: ["*"], operations: [CREATE], resources: RESOURCES}
+  validations:
+  - expression: EXPRESSION
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: "guard-{{ namespace.name }}", namespace: {{ namespace.name }}}
+spec: {policyName: NAME, validationActions: [Deny]}
+"""
+
+
+@pytest.fixture
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    root = small(tmp_path / "templates", monkeypatch)
+
+    def built(name: str, expression: str = "'true'", resources: str = "[services]") -> int:
+        template = PAIR.replace("RESOURCES", resources).replace("EXPRESSION", expression).replace("NAME", name)
+        write_control(root, "demo-guard", {"policy.yaml.j2": template})
+        return len(Builder().build(write_cluster(tmp_path), "cluster.yaml").manifests)
+
+    return built
+
+
+def test_a_pair_by_value(build: Any) -> None:
+    assert build('"guard-{{ namespace.name }}"') == 2
+    with pytest.raises(RingfenceError, match="binds ValidatingAdmissionPolicy shop, which is not beside it"):
+        build("{{ namespace.name }}")
+
+
+def test_an_expression_with_a_value_in_it_is_read(build: Any) -> None:
+    expression = """ "object.spec.containers.all(c, c.image.startsWith('{{ namespace.name }}/'))" """
+    with pytest.raises(RingfenceError, match="looks at containers and not at initContainers"):
+        build('"guard-{{ namespace.name }}"', expression, "[pods]")

@@ -11,7 +11,7 @@ from helpers import write_cluster
 
 from ringfence.build import Builder
 from ringfence.documents import Document, dump
-from ringfence.errors import InputError
+from ringfence.errors import RingfenceError
 from ringfence.findings import examine
 from ringfence.schemas import SchemaStore
 
@@ -75,6 +75,7 @@ def controls(*bodies: Body) -> list[str]:
         (rule("*", "widgets", "get,list"), "apiGroups", "grants get, list on widgets of every API group"),
         (rule("apps", "*/scale", "get"), "resources", "grants get on */scale of apps"),
         ({"nonResourceURLs": ["*"], "verbs": ["get"]}, "nonResourceURLs", "grants get on every URL"),
+        ({"nonResourceURLs": ["/*"], "verbs": ["get"]}, "nonResourceURLs", "grants get on every URL"),
         ({"nonResourceURLs": ["/metrics"], "verbs": ["*"]}, "verbs", "grants every verb on /metrics"),
     ],
 )
@@ -112,12 +113,19 @@ def test_escalating_verbs(given: Body, message: str) -> None:
     [
         rule(GROUP, "clusterroles", "get,create,update"),
         rule("apis.kcp.io", "apiexports", "bind"),
+        rule("apps", "deployments", "impersonate"),
+        rule("example.com", "users", "impersonate"),
         rule("authentication.k8s.io", "users", "impersonate:user-info", "ann"),
         rule("apps", "deployments", "impersonate-on:user-info:get"),
     ],
 )
 def test_verbs_that_escalate_nothing(given: Body) -> None:
     assert found(cluster_role(given)) == []
+
+
+@pytest.mark.parametrize("given", [rule(GROUP, "*", "escalate"), rule("", "*", "impersonate")])
+def test_a_star_of_resources_does_not_hide_the_verb(given: Body) -> None:
+    assert sorted(controls(cluster_role(given))) == ["rbac-no-escalation-verbs", "rbac-no-wildcards"]
 
 
 @pytest.mark.parametrize("verbs", ["get", "list", "watch", "create,get"])
@@ -152,11 +160,13 @@ def test_shells_belong_in_a_role_of_one_namespace(resource: str, verb: str, harm
     assert (control, path) == ("rbac-interactive-access", "rules.0.resources")
     assert message == f"grants {resource} in every namespace that it is bound in, production included"
     assert found(cluster_role(rule("", resource, harmless)), role(rule("", resource, verb))) == []
+    assert found(cluster_role(rule("example.com", resource, verb))) == []
 
 
 def test_the_kubelets_whole_api() -> None:
     assert controls(cluster_role(rule("", "nodes,nodes/proxy", "get"))) == ["kubelet-fine-grained-rbac"]
     assert found(cluster_role(rule("", "nodes,nodes/metrics,nodes/stats", "get"))) == []
+    assert found(role(rule("", "nodes/proxy", "get"))) == []  # nodes are in no namespace
 
 
 def test_minting_credentials() -> None:
@@ -164,8 +174,10 @@ def test_minting_credentials() -> None:
     assert controls(cluster_role(token)) == controls(role(token)) == controls(cluster_role(named))
     assert controls(role(token)) == ["rbac-credential-minting"]
     assert found(role(named), cluster_role(rule("", "serviceaccounts", "create"))) == []
+    assert found(cluster_role(rule("", "serviceaccounts/token", "get"))) == []
     approval = "certificatesigningrequests/approval"
-    assert controls(cluster_role(rule("certificates.k8s.io", approval, "update"))) == ["rbac-credential-minting"]
+    for verb in ("patch", "update"):
+        assert controls(cluster_role(rule("certificates.k8s.io", approval, verb))) == ["rbac-credential-minting"]
     assert found(cluster_role(rule("certificates.k8s.io", approval, "get"))) == []
 
 
@@ -204,7 +216,8 @@ def test_a_role_that_extends_the_built_in_ones() -> None:
             "adds its rules to edit, for everybody who is bound to that in any namespace",
         )
     ]
-    assert found(cluster_role(pods, **{f"{label}edit": "false"}), cluster_role(pods, **{f"{label}ops": "true"})) == []
+    for harmless in ({f"{label}edit": "false"}, {f"{label}ops": "true"}, {"edit": "true"}):
+        assert found(cluster_role(pods, **harmless)) == []
 
 
 def test_what_a_controller_aggregates_is_judged_where_it_is_written() -> None:
@@ -241,12 +254,16 @@ def test_cluster_admin_is_for_emergencies() -> None:
     assert message == "binds cluster-admin: full control of the namespace, its Secrets, roles and quota"
     assert found(binding("cluster-admin", group("ops"), name="ringfence:break-glass")) == []
     assert found(binding("cluster-admin"), binding("view", group("ops"))) == []
+    other = binding("cluster-admin", group("ops"), namespace="shop")
+    other["roleRef"]["kind"] = "Role"
+    assert found(other) == []
 
 
 def test_kubeadms_own_binding_with_nobody_else_in_it() -> None:
     name = "kubeadm:cluster-admins"
     assert found(binding("cluster-admin", group(name), name=name)) == []
     assert controls(binding("cluster-admin", group(name), group("ops"), name=name)) == ["rbac-cluster-admin-guard"]
+    assert controls(binding("cluster-admin", group(name), name="other")) == ["rbac-cluster-admin-guard"]
 
 
 def test_kubernetes_defaults_are_nobodys_choice() -> None:
@@ -265,8 +282,16 @@ def test_the_label_of_a_default_excuses_no_other_name() -> None:
     assert sorted(controls(mine)) == ["rbac-cluster-admin-guard", "rbac-no-system-groups"]
 
 
-def test_roles_of_other_groups_are_not_judged() -> None:
-    foreign = {"apiVersion": "iam.example.com/v1", "kind": "Role", "metadata": {"name": "r"}, "rules": "all"}
+FOREIGN = [
+    cluster_role(rule("*", "*", "*"), **{f"{GROUP}/aggregate-to-edit": "true"}),
+    binding("cluster-admin", group("system:masters")),
+    {"apiVersion": "", "kind": "Role", "metadata": {"name": "r"}, "rules": "all"},
+]
+
+
+@pytest.mark.parametrize("body", FOREIGN)
+def test_kinds_of_other_groups_are_not_judged(body: Body) -> None:
+    foreign = {**body, "apiVersion": "iam.example.com/v1"}
     assert examine([Document("x.yaml", foreign, dump(foreign))], STORE).findings == ()
 
 
@@ -315,8 +340,21 @@ def test_a_grant_can_not_hang_on_a_value(build: Any, place: str, value: str) -> 
     template = ROLE
     for name, text in literal.items():
         template = template.replace(name, value if name == place else text)
-    with pytest.raises(InputError, match="hang on a value"):
+    with pytest.raises(RingfenceError, match="hang on a value"):
         build(template)
+
+
+def test_a_url_can_not_hang_on_a_value(build: Any) -> None:
+    template = ROLE.replace("apiGroups: [GROUP]", "nonResourceURLs: [PATH]").replace("  resources: [RESOURCE]\n", "")
+    with pytest.raises(RingfenceError, match="nonResourceURLs hang on a value"):
+        build(template.replace("VERB", "get").replace("PATH", '"/{{ namespace.owner }}"'))
+
+
+def test_a_label_that_aggregates_can_not_hang_on_a_value(build: Any) -> None:
+    labels = 'labels: {rbac.authorization.k8s.io/aggregate-to-edit: "{{ namespace.owner }}"} }'
+    template = ROLE.replace("namespace: {{ namespace.name }}}", f"namespace: {{{{ namespace.name }}}}, {labels}")
+    with pytest.raises(RingfenceError, match="adds its rules to edit"):
+        build(template.replace("GROUP", "apps").replace("RESOURCE", "deployments").replace("VERB", "get"))
 
 
 def test_a_grant_that_is_written_out(build: Any) -> None:
@@ -325,7 +363,7 @@ def test_a_grant_that_is_written_out(build: Any) -> None:
 
 @pytest.mark.parametrize("value", ["{{ namespace.owner }}", '"x-{{ namespace.owner }}"'])
 def test_a_bound_role_can_not_hang_on_a_value(build: Any, value: str) -> None:
-    with pytest.raises(InputError, match="the role's name hangs on a value"):
+    with pytest.raises(RingfenceError, match="the role's name hangs on a value"):
         build(BINDING.replace("ROLE", value))
     assert build(BINDING.replace("ROLE", "view")) == 1
 
@@ -335,6 +373,6 @@ def test_a_subject_from_cluster_yaml_is_looked_at(build: Any) -> None:
         {"name": "shop", "owner": "shop-team", "namespaces": ["shop"]},
         {"name": "open", "owner": "system:authenticated", "namespaces": ["open"]},
     ]
-    with pytest.raises(InputError, match="RoleBinding/open/b: binds view to system:authenticated"):
+    with pytest.raises(RingfenceError, match="RoleBinding/open/b: binds view to system:authenticated"):
         build(BINDING.replace("ROLE", "view"), tenants=tenants)
     assert build(BINDING.replace("ROLE", "view"), tenants=tenants[:1]) == 1

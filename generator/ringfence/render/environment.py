@@ -7,7 +7,7 @@ can't change structure. Line marks at the ends of lines carry template line numb
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -18,6 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from ringfence.cache import remembered
 from ringfence.errors import InputError, Place
 from ringfence.model import ResolvedControl
+from ringfence.render.alike import Alike, Layout, Reads, Shared, reads
 from ringfence.render.filters import FILTERS
 from ringfence.spec.facts import Cluster, Exemption, Groups, Namespace
 from ringfence.spec.platform import PlatformNamespace
@@ -62,26 +63,47 @@ class _Tokens(dict[int, str]):
 class CompiledTemplate:
     """One template, ready to lay out values."""
 
-    def __init__(self, environment: Environment, template: jinja2.Template, shown: str) -> None:
+    def __init__(self, environment: Environment, template: jinja2.Template, shown: str, reads: Reads | None) -> None:
         self._environment = environment
         self._template = template
+        self._alike = Alike(reads) if reads else None
         self.shown = shown
 
-    def layouts(self, context: dict[str, Any], name: str, subjects: Any) -> Iterator[tuple[str, list[Any]]]:
-        """Text and values for each subject, put into the context as `name`."""
-        values = self._environment.values
-        scope = self._template.new_context(context, shared=True)
-        render = self._template.root_render_func
+    def layouts(
+        self, context: dict[str, Any], name: str, subjects: Iterable[Any]
+    ) -> Iterator[tuple[Layout, tuple[Any, ...]]]:
+        """Layout and values for each subject, put into the context as `name`; those alike share a layout."""
+        render = self._renderer(context)
+        shared: dict[tuple[Any, ...], Shared] = {}
         for subject in subjects:
             context[name] = subject
+            if self._alike is None or subject.__class__ is not Namespace:
+                layout = render()
+                yield layout, tuple(layout.values)
+                continue
+            key = self._alike.key(subject)
+            if key not in shared:
+                context[name] = self._alike.marked(subject)
+                shared[key] = Shared(render(), subject)
+                context[name] = subject
+            yield shared[key].layout, shared[key].values(subject)
+
+    def _renderer(self, context: dict[str, Any]) -> Callable[[], Layout]:
+        """A call that lays the template out for what `context` holds at that moment."""
+        values = self._environment.values
+        scope = self._template.new_context(context, shared=True)
+        root = self._template.root_render_func
+
+        def render() -> Layout:
             values.clear()
             scope.vars.clear()  # what the template set for the subject before
             scope.exported_vars.clear()
             try:
-                text = "".join(render(scope))
+                return Layout("".join(root(scope)), values.copy())
             except Exception as bad:
                 raise self._error(bad) from bad
-            yield text, values
+
+        return render
 
     def _error(self, bad: Exception) -> InputError:
         """What went wrong in the template, at its own line."""
@@ -142,12 +164,13 @@ class Environment:
         """The template in `file`, refused with its line when it does more than lay out values."""
         source = file.read_text(encoding="utf-8")
         key = f"template\0{jinja2.__version__}\0{_FORMAT}\0{shown}\0{source}"
-        code = remembered(self._cache, key, lambda: self._compile(source, shown))
+        code, reads_ = remembered(self._cache, key, lambda: self._compile(source, shown))
         template = jinja2.Template.from_code(self._jinja, code, {})
         template.filename = shown
-        return CompiledTemplate(self, template, shown)
+        return CompiledTemplate(self, template, shown, reads_)
 
-    def _compile(self, source: str, shown: str) -> Any:
+    def _compile(self, source: str, shown: str) -> tuple[Any, Reads | None]:
+        """The template's code, and what it reads of a namespace."""
         if len(source) > _MAX_TEMPLATE:
             raise InputError(f"the template has over {_MAX_TEMPLATE:,} characters", place=Place(shown, 1, 1))
         for char in _PRIVATE:
@@ -162,7 +185,7 @@ class Environment:
         self._check_braces(source, shown)
         for data in tree.find_all(nodes.TemplateData):
             data.data = _mark_lines(data.data, data.lineno)
-        return self._jinja.compile(tree, shown, shown)
+        return self._jinja.compile(tree, shown, shown), reads(tree)
 
     def _check(self, tree: nodes.Template, shown: str) -> None:
         """Refuse what a template has no need for: macros, includes, calls, foreign filters."""
@@ -205,7 +228,7 @@ class Environment:
                 )
 
 
-_FORMAT = 3  # of the compiled code: raise it when marks, tokens or checks change
+_FORMAT = 4  # of the compiled code: raise it when marks, tokens or checks change
 _LEFTOVER = re.compile("}}|%}|#}")
 
 

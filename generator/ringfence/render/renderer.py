@@ -63,21 +63,13 @@ class Renderer:
             template = self._templates[file] = self._environment.compile(FilePath(file), shown)
         each_namespace = emit.each != "cluster"
         context = {"cluster": cluster, "params": _params(control), "control": control}
-        structures = self._structures
         slots = emit.each == "namespace"
-        missing = [key for key in emit.needs if not cluster.given(key)]
-        for text, values in template.layouts(context, "namespace" if each_namespace else "subject", subjects):
-            if missing and not is_blank(text):
-                raise _needed(control, missing[0], context.get("namespace"), cluster)
-            key = (file, emit, text, tuple([freeze(v) for v in values if not slots or v.__class__ is not str]))
-            shapes = structures.get(key)
-            if shapes is None:
-                shapes = structures[key] = self._shapes(text, values, slots, shown, control, emit)
-            if not slots:
-                _outside_tenants(shapes, cluster)
-            strings = tuple(values) if slots else ()
-            for shape in shapes:
-                yield Fragment(shape, strings)
+        for layout, values in template.layouts(context, "namespace" if each_namespace else "subject", subjects):
+            if layout.shapes is None:
+                layout.shapes = self._shapes(layout, slots, shown, control, emit, cluster)
+                self._refuse(layout, slots, control, emit, cluster, context.get("namespace"))
+            for shape in layout.shapes:
+                yield Fragment(shape, values if slots else ())
 
     def _shapes(
         self, text: str, values: list[Any], slots: bool, shown: str, control: ResolvedControl, emit: Emit

@@ -21,6 +21,8 @@ LINE = r"^[^\r\n]+$"
 # No controls and no white space, spelled out: what \s means differs from one regular-expression engine to the next.
 WORD = r"^[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]+$"
 PREFIX = r"^[a-z0-9-]+:$"
+LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
 REGISTRY = r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._/-]*)?/$"
 FOLDER = r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$"
 
@@ -29,6 +31,7 @@ Name = Annotated[
 ]
 Cidr = Annotated[str, Field(pattern=CIDR, description="An address range such as 10.0.0.0/16 or fd00::/48.")]
 Quantity = Annotated[str, Field(pattern=QUANTITY, description='A Kubernetes quantity such as "500m" or 2Gi.')]
+Labels = dict[Annotated[str, Field(pattern=LABEL_KEY)], Annotated[str, Field(pattern=LABEL_VALUE)]]
 Line = Annotated[str, Field(min_length=1, max_length=500, pattern=LINE)]
 Group = Annotated[
     str,
@@ -227,14 +230,14 @@ class Monitoring(Model):
     """The Prometheus that scrapes workloads."""
 
     namespace: Name = "monitoring"
-    podLabels: dict[str, str] = Field(default={"app.kubernetes.io/name": "prometheus"}, min_length=1)
+    podLabels: Labels = Field(default={"app.kubernetes.io/name": "prometheus"}, min_length=1)
 
 
 class IngressController(Model):
     """An ingress or gateway controller that forwards to workloads."""
 
     namespace: Name
-    podLabels: dict[str, str] = Field(default={}, description="Empty for every pod of its namespace.")
+    podLabels: Labels = Field(default={}, description="Empty for every pod of its namespace.")
 
 
 class OwnNamespace(Model):

@@ -28,6 +28,8 @@ _PATTERNS = {
     d.QUANTITY: 'write a quantity such as "500m", "2" or 4Gi',
     d.DATE: 'write a date as "YYYY-MM-DD"',
     d.URL: "write an https URL without query, fragment or user name",
+    d.LABEL_KEY: "write a label such as app or example.com/app",
+    d.LABEL_VALUE: "use at most 63 letters, digits, dashes, dots and underscores, with a letter or digit at both ends",
     d.LINE: "write it on one line",
     d.WORD: "leave out white space and control characters",
     d.PREFIX: "use lower-case letters, digits and dashes, and end it with a colon",
@@ -55,7 +57,7 @@ def _say(kind: str, schema: _Schema, path: Path, error: Any) -> tuple[str, str |
         hint = nearest(str(path[-1]), map(str, known)) or f"`ringfence schema {kind}` lists them"
         return f"unknown key {_show(path[-1])}{inside}", hint
     if loc[-1:] == ("[key]",):
-        return f"{name}: not a valid key", _key_hint(what, ctx)
+        return f"{_spell(path[:-1])}: {_show(path[-1])} is not a valid key", _key_hint(what, ctx)
     if what == "literal_error":
         choices = [c.strip("' ") for c in ctx["expected"].replace(" or ", ", ").split(",")]
         return f"{name}: {_show(got)} is not a valid choice", _choice_hint(got, choices)
