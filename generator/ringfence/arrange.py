@@ -92,8 +92,10 @@ def _fold(
 def _fold_shapes(shapes: tuple[Shape, ...], identity: _Identity) -> Shape:
     whole = [s for s in shapes if not s.fragment]
     if len(whole) > 1:
+        first, second = whole[0].controls[0], whole[1].controls[0]
+        what = f"{identity.kind} {_spell(identity)}"
         raise InputError(
-            f"two controls emit {identity.kind} {_spell(identity)}: {whole[0].controls[0]} and {whole[1].controls[0]}",
+            f"two controls emit {what}: {first} and {second}" if first != second else f"{first} emits {what} twice",
             place=_place(whole[1], ("metadata",)),
             hint="mark one of them `fragment: true` in its control.yaml, or rename it",
         )

@@ -148,7 +148,7 @@ def _cross_errors(control: Control, controls: Mapping[str, Control]) -> list[Rin
 
     for wanted in control.requires:
         if wanted not in controls:
-            refuse(f'requires "{wanted}", which is no control', nearest(wanted, controls))
+            refuse(f'requires "{wanted}", which is no control', nearest(wanted, controls.keys() - {control.id}))
     for emit in control.emits:
         if bool(emit.template) is bool(emit.invariant):
             refuse("a row of emits needs a template or an invariant, and not both")

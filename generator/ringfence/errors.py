@@ -80,7 +80,8 @@ class Errors(RingfenceError):
     """Every error of one stage. The exit code is that of the most basic one: input before exception."""
 
     def __init__(self, errors: Sequence[RingfenceError]) -> None:
-        self.errors = tuple(sorted(errors, key=lambda e: (e.place or Place(""), e.message)))
+        flat = [one for e in errors for one in (e.errors if isinstance(e, Errors) else (e,))]
+        self.errors = tuple(sorted(flat, key=lambda e: (e.place or Place(""), e.message)))
         super().__init__("\n".join(e.line() for e in self.errors))
         self.exit_code = max(e.exit_code for e in self.errors)
 

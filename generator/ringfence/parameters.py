@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from typing import Any
 
@@ -38,24 +39,15 @@ def malformed(param: Param, value: Any) -> tuple[str, str | None] | None:
     """Why `value` is none of the parameter's type, with a hint; None when it is fine."""
     wanted, check = _TYPES[param.type]
     if not check(value):
-        got = _kind(value)
-        hint = (
-            f'quote it: "{value}"'
-            if wanted in ("a string", "a quantity", "a duration") and isinstance(value, (int, float))
-            else _HINTS.get(param.type)
-        )
-        shown = (
-            f"{got} {value!r}".replace("'", '"')
-            if isinstance(value, (str, int, float)) and not isinstance(value, bool)
-            else got
-        )
-        return f"expected {wanted}, got {shown}", hint
+        quotable = wanted in ("a string", "a quantity", "a duration") and isinstance(value, (int, float))
+        hint = f'quote it: "{json.dumps(value)}"' if quotable else _HINTS.get(param.type)
+        return f"expected {wanted}, got {_kind(value)}", hint
     if param.choices and param.type == "choice" and value not in param.choices:
         return f'"{value}" is not a valid choice', "choose one of: " + ", ".join(param.choices)
     if param.minimum is not None and isinstance(value, int) and value < param.minimum:
-        return f"{value} is under the least value {param.minimum}", None
+        return f"{value} is out of range", f"write at least {param.minimum}"
     if param.maximum is not None and isinstance(value, int) and value > param.maximum:
-        return f"{value} is over the greatest value {param.maximum}", None
+        return f"{value} is out of range", f"write at most {param.maximum}"
     return None
 
 
@@ -98,8 +90,17 @@ def _all(kind: type, value: Any) -> bool:
 
 
 def _kind(value: Any) -> str:
-    names = {bool: "true or false", int: "integer", float: "number", str: "string", list: "a list", dict: "a mapping"}
-    return names.get(type(value), "nothing")
+    """A refused value: its kind, and of a scalar the value."""
+    if isinstance(value, (list, dict)):
+        return "a list" if isinstance(value, list) else "a mapping"
+    kind = {int: "integer ", float: "number ", str: "string "}.get(type(value), "")
+    return kind + brief(value)
+
+
+def brief(value: Any) -> str:
+    """A value as JSON, cut short."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 _TYPES: dict[str, tuple[str, Any]] = {

@@ -9,7 +9,7 @@ from typing import Any
 from ringfence.catalog import Catalog
 from ringfence.errors import ExceptionError, InputError, Place, RingfenceError, nearest, raise_all
 from ringfence.model import PROFILES, Control, Param, ResolvedControl, Source, Stage
-from ringfence.parameters import loosened, malformed
+from ringfence.parameters import brief, loosened, malformed
 from ringfence.spec.facts import Cluster, Exemption, Override
 from ringfence.spec.profile import Profile
 
@@ -136,13 +136,8 @@ def _refused(param: Param, value: Any, before: Any) -> tuple[str, str | None] | 
             "stricter": "you can only choose "
             + " or ".join(param.choices[param.choices.index(before) if before in param.choices else 0 :]),
         }[param.floor]
-        return f"this would loosen the profile's {_brief(before)}", allowed
+        return f"this would loosen the profile's {brief(before)}", allowed
     return None
-
-
-def _brief(value: Any) -> str:
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _exemptions(catalog: Catalog, cluster: Cluster, errors: list[RingfenceError]) -> Mapping[str, list[Exemption]]:

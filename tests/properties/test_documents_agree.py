@@ -162,6 +162,21 @@ def test_generated_clusters_are_valid_to_both(document: dict[str, Any]) -> None:
     assert model_accepts("cluster", document)
 
 
+@settings(max_examples=40)
+@given(data=st.data())
+def test_defaults_are_filled_in_as_the_models_do(data: Any) -> None:
+    document = data.draw(st.one_of(clusters(), mutated("cluster")))
+    if not schema("cluster")(document):
+        return
+    text = dump(document)
+    filled = judge.judge(load(text, "cluster.yaml"), "cluster")
+    modelled = judge.model("cluster").model_validate(load(text, "cluster.yaml").value).model_dump()
+    for free in ("controls", "exceptions"):  # read entry by entry
+        filled.pop(free)
+        modelled.pop(free)
+    assert filled == modelled
+
+
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     yield path
     for key, child in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():

@@ -20,9 +20,9 @@ from ringfence.build import Builder
 from ringfence.documents import dump
 from ringfence.emission import text
 from ringfence.errors import RingfenceError
-from ringfence.model import fill
+from ringfence.render.alike import freeze
 from ringfence.render.environment import Environment
-from ringfence.render.structure import Structure, freeze
+from ringfence.render.structure import Structure
 
 EVERYWHERE = """\
 apiVersion: v1
@@ -220,20 +220,32 @@ def _only_in_expressions(calm: Any, wild: Any, twins: dict[str, str]) -> bool:
 
 
 MARKS = ["\ue000", "\ue001", "\ue002", "\ue003", "\ue0000\ue001", "\ue00018446744073709551616\ue001", "\ue0025\ue003"]
+MARKED = """\
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+  namespace: {{ %s }}
+data:
+  a: {{ params.note }}
+  b: x{{ params.note }}y{{ 7 }}
+{%% if params.note %%}
+  c: {{ params.note }}
+{%% endif %%}
+"""
 
 
 @pytest.mark.parametrize("mark", MARKS, ids=ascii)
-@pytest.mark.parametrize("slots", [True, False])
-def test_marks_in_values_are_values(tmp_path: Path, mark: str, slots: bool) -> None:
-    file = build_tree(tmp_path, {"x.j2": "a: {{ s }}\nb: x{{ s }}y{{ n }}\n{% if s %}\nc: {{ n }}\n{% endif %}\n"}) / "x.j2"
-    environment = Environment()
-    layouts = environment.compile(file, "templates/x").layouts({"n": 7}, "s", [mark, mark * 2])
-    for value, (laid, values) in zip([mark, mark * 2], layouts, strict=True):
-        structure = Structure(laid, list(values), slots, "templates/x")
-        (data, marks) = structure.documents[0]
-        tree = structure._resolve(data, (), marks)  # noqa: SLF001 # what the shapes are made of
-        assert fill(tree, tuple(map(str, values))) == {"a": value, "b": f"x{value}y7", "c": 7}
-        assert [marks[(key,)].line for key in "abc"] == [1, 2, 3]
+@pytest.mark.parametrize("each", ["namespace", "cluster"])
+def test_marks_in_values_are_values_and_move_no_origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str, each: str) -> None:
+    """Open strings and those written into the shape."""
+    space = "namespace.name" if each == "namespace" else "'kube-system'"
+    emits = [{"template": "x.yaml.j2", "each": each}]
+    write_control(small(tmp_path / "c", monkeypatch), "demo-one", {"x.yaml.j2": MARKED % space}, params=PARAMS, emits=emits)
+    note = {"demo-one": {"reason": mark, "params": {"note": mark * 2}}}
+    (made,) = Builder().build(build_tree(tmp_path, {"cluster.yaml": dump(cluster(controls=note))}) / "cluster.yaml")
+    assert made.body["data"] == {"a": mark * 2, "b": f"x{mark * 2}y7", "c": mark * 2}
+    assert {p[-1]: o.line for p, o in made.shape.origins.items() if p[0] == "data"} == {"data": 6, "a": 7, "b": 8, "c": 10}
 
 
 def test_frozen_values_differ_when_the_values_do() -> None:

@@ -197,24 +197,24 @@ def test_document(ringfence: Command, old: str, new: str, line: str) -> None:
 
 
 PARAMETERS = [
-    ("level: low", "level: this would loosen the profile's mid; you can only choose mid or high"),
+    ("level: low", 'level: this would loosen the profile\'s "mid"; you can only choose mid or high'),
     ("level: max", 'level: "max" is not a valid choice; choose one of: low, mid, high'),
     ("level: 5", 'level: expected a string, got integer 5; quote it: "5"'),
-    ("size: 2Gi", "size: this would loosen the profile's 1Gi; you can only lower it"),
+    ("size: 2Gi", 'size: this would loosen the profile\'s "1Gi"; you can only lower it'),
     ("size: 2 Gi", 'size: expected a quantity, got string "2 Gi"; write a quantity such as "500m", "2" or 4Gi'),
     ("size: 2", 'size: expected a quantity, got integer 2; quote it: "2"'),
-    ("wait: 61m", "wait: this would loosen the profile's 1h; you can only lower it"),
+    ("wait: 61m", 'wait: this would loosen the profile\'s "1h"; you can only lower it'),
     ("wait: 1 hour", 'wait: expected a duration, got string "1 hour"; write a duration such as 30m or 4h'),
     ("ranges: [10.0.0.0/8, 10.0.0.0/99]", "ranges: expected a list of address ranges, got a list; write ranges such as "
      "10.0.0.0/16"),
-    ("ranges: []", "ranges: this would loosen the profile's ['10.0.0.0/8']; you can only add to it"),
+    ("ranges: []", 'ranges: this would loosen the profile\'s ["10.0.0.0/8"]; you can only add to it'),
     ("many: [1, 3]", "many: this would loosen the profile's [1, 2]; you can only remove from it"),
-    ("fixed: b", "fixed: this would loosen the profile's a; it can't be set"),
+    ("fixed: b", 'fixed: this would loosen the profile\'s "a"; it can\'t be set'),
     ('"on": false', "on: this would loosen the profile's true; it can't be set"),
     ('"on": 1', "on: expected true or false, got integer 1"),
-    ("most: 0", "most: 0 is under the least value 1"),
-    ("most: 10", "most: 10 is over the greatest value 9"),
-    ("most: true", "most: expected an integer, got true or false"),
+    ("most: 0", "most: 0 is out of range; write at least 1"),
+    ("most: 10", "most: 10 is out of range; write at most 9"),
+    ("most: true", "most: expected an integer, got true"),
 ]  # fmt: skip
 
 
@@ -293,7 +293,7 @@ def test_all_errors_of_a_stage_are_reported_at_once_in_order(ringfence: Command)
         " narrowest scope instead",
         'cluster.yaml:10:77: error: control "demo-tuned" has no parameter "x"; choose one of: fixed, level, many, most, on,'
         " ranges, size, wait",
-        "cluster.yaml:10:83: error: demo-tuned.level: this would loosen the profile's mid; you can only choose mid or high",
+        "cluster.yaml:10:83: error: demo-tuned.level: this would loosen the profile's \"mid\"; you can only choose mid or high",
     ]
 
 
@@ -533,5 +533,5 @@ def test_a_profile_of_ones_own(ringfence: Command) -> None:
     )
     Path("ours/mine.yaml").write_text(f"{profile}extends: baseline\ncontrols: {{demo-tuned: {{reason: r, params: {{level: low}}}}}}\n")
     assert ringfence("render").err == (
-        "ours/mine.yaml:7:45: error: demo-tuned.level: this would loosen the profile's mid; you can only choose mid or high\n"
+        'ours/mine.yaml:7:45: error: demo-tuned.level: this would loosen the profile\'s "mid"; you can only choose mid or high\n'
     )

@@ -57,6 +57,12 @@ def test_errors_travel_between_processes() -> None:
         assert (type(again), again.line(), again.exit_code) == (type(error), error.line(), error.exit_code)
 
 
+def test_errors_of_errors_are_one_list() -> None:
+    again = Errors([Errors([ONE, TWO]), StaleError("three")])
+    assert [e.message for e in again.errors] == ["three", "two", "one"]
+    assert again.exit_code == 65
+
+
 def test_raise_all_raises_nothing_one_or_all() -> None:
     raise_all([])
     with pytest.raises(InputError) as single:

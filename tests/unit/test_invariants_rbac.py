@@ -98,6 +98,9 @@ def test_what_is_listed_is_no_wildcard() -> None:
         (rule(GROUP, "roles,rolebindings", "escalate,bind"), "grants bind, escalate on roles"),
         (rule("", "users,groups", "impersonate"), "acts with all rights of any of them"),
         (rule("", "serviceaccounts", "impersonate", "ci"), "acts with all rights of those it names"),
+        (rule("", "groups", "impersonate"), "impersonate on groups"),
+        (rule("", "users", "impersonate"), "impersonate on users"),
+        (rule("authentication.k8s.io", "uids", "impersonate"), "impersonate on uids"),
         (rule("authentication.k8s.io", "userextras/scopes", "impersonate"), "impersonate on userextras/scopes"),
     ],
 )
@@ -114,6 +117,7 @@ def test_escalating_verbs(given: Body, message: str) -> None:
         rule(GROUP, "clusterroles", "get,create,update"),
         rule("apis.kcp.io", "apiexports", "bind"),
         rule("apps", "deployments", "impersonate"),
+        rule("", "pods", "impersonate"),
         rule("example.com", "users", "impersonate"),
         rule("authentication.k8s.io", "users", "impersonate:user-info", "ann"),
         rule("apps", "deployments", "impersonate-on:user-info:get"),
@@ -151,8 +155,11 @@ def test_a_cluster_role_that_reads_no_secrets_wholesale(given: Body) -> None:
         ("pods/exec", "create", "list"),
         ("pods/exec", "get", "list"),
         ("pods/attach", "create", "list"),
+        ("pods/attach", "get", "list"),
         ("pods/portforward", "create", "list"),
+        ("pods/portforward", "get", "list"),
         ("pods/ephemeralcontainers", "patch", "get"),
+        ("pods/ephemeralcontainers", "update", "get"),
     ],
 )
 def test_shells_belong_in_a_role_of_one_namespace(resource: str, verb: str, harmless: str) -> None:
@@ -185,7 +192,11 @@ def test_minting_credentials() -> None:
     ("given", "grants"),
     [
         (rule(ADMISSION, "validatingadmissionpolicies", "get,delete"), "delete on validatingadmissionpolicies"),
-        (rule(ADMISSION, "validatingadmissionpolicies", "patch", "one"), "patch on validatingadmissionpolicies"),
+        *(
+            (rule(ADMISSION, f"{kind}{what}", "patch", "one"), f"patch on {kind}{what}")
+            for kind in ("mutatingadmissionpolic", "validatingadmissionpolic")
+            for what in ("ies", "ybindings")
+        ),
         (rule(ADMISSION, "mutatingwebhookconfigurations", "patch"), "patch on mutatingwebhookconfigurations"),
     ],
 )
@@ -216,6 +227,8 @@ def test_a_role_that_extends_the_built_in_ones() -> None:
             "adds its rules to edit, for everybody who is bound to that in any namespace",
         )
     ]
+    for built_in in ("admin", "view"):
+        assert controls(cluster_role(pods, **{f"{label}{built_in}": "true"})) == ["rbac-no-aggregation"]
     for harmless in ({f"{label}edit": "false"}, {f"{label}ops": "true"}, {"edit": "true"}):
         assert found(cluster_role(pods, **harmless)) == []
 
@@ -274,6 +287,12 @@ def test_kubernetes_defaults_are_nobodys_choice() -> None:
     assert found(masters) == []
     labels = {**DEFAULT, f"{GROUP}/aggregate-to-edit": "true"}
     assert found(cluster_role(rule("", "pods", "get"), name="system:aggregate-to-edit", **labels)) == []
+
+
+@pytest.mark.parametrize("name", ["admin", "cluster-admin", "edit", "view", "system:node"])
+def test_the_name_of_a_default_excuses_nothing_without_the_label(name: str) -> None:
+    assert controls(cluster_role(rule("*", "*", "*"), name=name)) == ["rbac-no-wildcards"]
+    assert found(cluster_role(rule("*", "*", "*"), name=name, **DEFAULT)) == []
 
 
 def test_the_label_of_a_default_excuses_no_other_name() -> None:
@@ -366,6 +385,13 @@ def test_a_bound_role_can_not_hang_on_a_value(build: Any, value: str) -> None:
     with pytest.raises(RingfenceError, match="the role's name hangs on a value"):
         build(BINDING.replace("ROLE", value))
     assert build(BINDING.replace("ROLE", "view")) == 1
+
+
+def test_the_kind_of_a_bound_role_can_not_hang_on_a_value(build: Any) -> None:
+    tenants = [{"name": "shop", "owner": "ClusterRole", "namespaces": ["shop"]}]
+    template = BINDING.replace("ROLE", "view").replace("kind: ClusterRole,", "kind: {{ namespace.owner }},")
+    with pytest.raises(RingfenceError, match="the role's kind hangs on a value"):
+        build(template, tenants=tenants)
 
 
 def test_a_subject_from_cluster_yaml_is_looked_at(build: Any) -> None:

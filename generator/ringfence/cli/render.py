@@ -21,7 +21,7 @@ from ringfence.cli.inputs import (
     templates_option,
     tree_beside,
 )
-from ringfence.errors import Errors, InputError, Place, RingfenceError, StaleError, UsageError, raise_all
+from ringfence.errors import InputError, Place, RingfenceError, StaleError, UsageError, raise_all
 from ringfence.model import PROFILES, Bundle, Stage
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def command(
             except RingfenceError as bad:
                 errors.append(bad)
             step()
-    raise_all([one for e in errors for one in (e.errors if isinstance(e, Errors) else (e,))])
+    raise_all(errors)
     return 0
 
 

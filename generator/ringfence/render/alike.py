@@ -7,6 +7,7 @@ it writes. Which is which is read off its syntax tree, so it is the template's o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -15,7 +16,8 @@ from jinja2 import nodes
 from ringfence.model import Shape
 from ringfence.spec.facts import Namespace
 
-_STORED = frozenset(Namespace.__slots__)
+_SIMPLE = frozenset({bool, str})
+_HELD = frozenset({"groups", "quota"})  # objects that a tenant's namespaces share
 _WRITTEN = frozenset({"name", "tenant", "owner"})  # strings that differ from namespace to namespace
 Reads = tuple[tuple[str, ...], tuple[str, ...]]  # fields that decide, fields that are only written
 
@@ -33,6 +35,15 @@ class Layout:
     text: str
     values: list[Any]
     shapes: tuple[Shape, ...] | None = None
+
+
+def freeze(value: Any) -> Any:
+    """A hashable stand-in for plain data: equal data, equal stand-in; true is not 1; objects stand for themselves."""
+    if isinstance(value, Mapping):
+        return ("m", tuple((k, freeze(v)) for k, v in value.items()))
+    if isinstance(value, (list, tuple)):
+        return ("l", tuple(freeze(v) for v in value))
+    return (value.__class__, value if isinstance(value, (str, int, float)) else id(value))
 
 
 def reads(tree: nodes.Template) -> Reads | None:
@@ -64,7 +75,8 @@ class Alike:
         key = []
         for field in self._decides:
             value = getattr(subject, field)
-            key.append(id(value) if field in _STORED and isinstance(value, dict) else value)
+            simple = value.__class__ in _SIMPLE
+            key.append(value if simple else id(value) if field in _HELD else freeze(value))
         return tuple(key)
 
     def marked(self, subject: Namespace) -> Namespace:

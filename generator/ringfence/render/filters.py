@@ -14,7 +14,7 @@ def cel(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, str):
-        return "'" + json.dumps(value)[1:-1].replace("'", "\\'") + "'"
+        return "'" + json.dumps(value, ensure_ascii=False)[1:-1].replace("'", "\\'") + "'"  # CEL has no surrogate pairs
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(cel(item) for item in value) + "]"
     raise TypeError(f"{type(value).__name__} has no CEL literal")

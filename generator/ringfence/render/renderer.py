@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from ringfence.errors import InputError, Place, RingfenceError, raise_all
 from ringfence.model import Emit, ResolvedControl, Shape, Stage
+from ringfence.render.alike import Layout, freeze
 from ringfence.render.environment import CompiledTemplate, Environment
-from ringfence.render.structure import Structure, Word, freeze, is_blank
+from ringfence.render.structure import Structure, Word, is_blank
 from ringfence.spec.facts import Cluster
 
 _CLUSTER_SUBJECT = (None,)
@@ -64,17 +65,26 @@ class Renderer:
         each_namespace = emit.each != "cluster"
         context = {"cluster": cluster, "params": _params(control), "control": control}
         slots = emit.each == "namespace"
+        missing = [key for key in emit.needs if not cluster.given(key)]
         for layout, values in template.layouts(context, "namespace" if each_namespace else "subject", subjects):
             if layout.shapes is None:
-                layout.shapes = self._shapes(layout, slots, shown, control, emit, cluster)
-                self._refuse(layout, slots, control, emit, cluster, context.get("namespace"))
+                if missing and not is_blank(layout.text):
+                    raise _needed(control, missing[0], context.get("namespace"), cluster)
+                layout.shapes = self._shapes(layout, slots, shown, control, emit)
+                if not slots:
+                    _outside_tenants(layout.shapes, cluster)
+            strings = values if slots else ()
             for shape in layout.shapes:
-                yield Fragment(shape, values if slots else ())
+                yield Fragment(shape, strings)
 
     def _shapes(
-        self, text: str, values: list[Any], slots: bool, shown: str, control: ResolvedControl, emit: Emit
+        self, layout: Layout, slots: bool, shown: str, control: ResolvedControl, emit: Emit
     ) -> tuple[Shape, ...]:
-        found = Structure(text, values, slots, shown).shapes(control.id, control.control.domain, emit)
+        """The shapes of a layout: those of an equal one, or made of it."""
+        key = (emit, layout.text, tuple([freeze(v) for v in layout.values if not slots or v.__class__ is not str]))
+        if key in self._structures:
+            return self._structures[key]
+        found = Structure(layout.text, layout.values, slots, shown).shapes(control.id, control.control.domain, emit)
         for shape in found if slots else ():
             if shape.namespace is None and shape.kind != "Namespace":
                 raise InputError(
@@ -82,7 +92,7 @@ class Renderer:
                     place=Place(shown, 1, 1),
                     hint="set metadata.namespace, or `each: cluster` in control.yaml",
                 )
-        return tuple(found)
+        return self._structures.setdefault(key, tuple(found))
 
 
 def _outside_tenants(shapes: Sequence[Shape], cluster: Cluster) -> None:

@@ -163,15 +163,6 @@ def plain_data(value: Any, place: Place) -> Any:
     )
 
 
-def freeze(value: Any) -> Any:
-    """A hashable stand-in for plain data: equal data, equal stand-in; true is not 1; objects stand for themselves."""
-    if isinstance(value, Mapping):
-        return ("m", tuple((k, freeze(v)) for k, v in value.items()))
-    if isinstance(value, (list, tuple)):
-        return ("l", tuple(freeze(v) for v in value))
-    return (value.__class__, value if isinstance(value, (str, int, float)) else id(value))
-
-
 def is_blank(text: str) -> bool:
     """Does a layout hold no document at all?"""
     return not _MARK.sub("", text).strip()

@@ -11,7 +11,6 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ringfence.errors import Errors, RingfenceError, ToolError, raise_all
 from ringfence.model import Bundle

@@ -72,8 +72,7 @@ class Tree:
         """Raises InputError for a directory that is not ours."""
         self.directory = directory
         self._check = check
-        self._old = _owned(directory)
-        self._fresh = self._old is None
+        self._fresh = _is_free(directory)
         home = directory.resolve()  # `-o .` has no name of its own
         self._staging = home.with_name(f".{home.name}{_STAGED}{os.getpid()}")
         self._place, self._beside = str(directory), str(self._staging)
@@ -95,8 +94,7 @@ class Tree:
         change = "new"
         if not self._fresh:
             try:
-                with open(f"{self._place}/{path}", "rb") as file:  # noqa: PTH123 # a third of Path.read_bytes' time
-                    change = "same" if file.read() == data else "changed"
+                change = "same" if _holds(f"{self._place}/{path}", data) else "changed"
             except (FileNotFoundError, NotADirectoryError):
                 change = "new"
         if change != "same" and not self._check:
@@ -106,7 +104,7 @@ class Tree:
     def _stage(self, path: str, data: bytes) -> None:
         folder = path.rpartition("/")[0]
         if folder not in self._folders:
-            os.makedirs(f"{self._beside}/{folder}", exist_ok=True)  # noqa: PTH103 # as above: no Path objects in a long loop
+            os.makedirs(f"{self._beside}/{folder}", exist_ok=True)  # noqa: PTH103 # no Path objects in a long loop
             self._folders.add(folder)
         target = os.open(f"{self._beside}/{path}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         try:
@@ -123,25 +121,31 @@ class Tree:
             same=sum(r.change == "same" for r in rows),
             areas=shapes.areas,
         )
-        text_ = index.text()
+        data = index.text().encode()
         if self._fresh:
             if not self._check:
-                self._create(text_)
+                self._create(data)
             return changes
-        old = self._old.files if self._old else {}
+        stale = not _holds(f"{self._place}/{NAME}", data)
+        old = self._old_files() if stale else index.files
         changes.removed = sorted(p for p in old if p not in index.files and os.path.lexists(self.directory / p))
         if self._check:
-            changes.unknown = self._unknown(index)
-            if not changes.stale and (self.directory / NAME).read_text(encoding="utf-8") != text_:
+            changes.unknown = sorted(p for p in self._present() if p not in index.files and p not in old and p != NAME)
+            if not changes.stale and stale:
                 changes.changed = [NAME]
             return changes
         self._refuse_links((*changes.changed, *changes.new, *changes.removed))
         self._refuse_foreign(p for p in changes.changed if p not in old)
-        self._swap(changes, text_)
+        self._swap(changes, data if stale else None)
         return changes
 
-    def _create(self, index: str) -> None:
-        self._stage(NAME, index.encode())
+    def _old_files(self) -> Mapping[str, FileEntry]:
+        """The files of the index on disk; raises InputError for one that is not to be trusted."""
+        old = read_index(self.directory)
+        return old.files if old else {}
+
+    def _create(self, index: bytes) -> None:
+        self._stage(NAME, index)
         if not self.directory.exists():
             self._staging.rename(self.directory)
             return
@@ -149,11 +153,10 @@ class Tree:
         for entry in sorted(self._staging.iterdir()):
             entry.rename(self.directory / entry.name)
 
-    def _swap(self, changes: Changes, index: str) -> None:
+    def _swap(self, changes: Changes, index: bytes | None) -> None:
         """Everything that can fail for want of space or of a folder comes before the first rename."""
-        stale = (self.directory / NAME).read_bytes() != index.encode()
-        if stale:
-            self._stage(NAME, index.encode())
+        if index is not None:
+            self._stage(NAME, index)
         for folder in {path.rpartition("/")[0] for path in changes.new}:
             (self.directory / folder).mkdir(parents=True, exist_ok=True)
         for path in (*changes.changed, *changes.new):
@@ -161,7 +164,7 @@ class Tree:
         for path in changes.removed:
             (self.directory / path).unlink()
             self._prune((self.directory / path).parent)
-        if stale:
+        if index is not None:
             (self._staging / NAME).replace(self.directory / NAME)
 
     def _refuse_links(self, paths: Iterable[str]) -> None:
@@ -193,15 +196,17 @@ class Tree:
             folder.rmdir()
             folder = folder.parent
 
-    def _unknown(self, index: Index) -> list[str]:
-        found = []
-        for root, folders, names in os.walk(self.directory):
-            base = os.path.relpath(root, self.directory).replace(os.sep, "/")
-            for name in (*names, *(f for f in folders if (Path(root) / f).is_symlink())):
-                path = name if base == "." else f"{base}/{name}"
-                if path not in index.files and path != NAME and (self._old is None or path not in self._old.files):
-                    found.append(path)
-        return sorted(found)
+    def _present(self) -> Iterator[str]:
+        """Every file on disk, and every link, as paths below the tree."""
+        pending = [""]
+        while pending:
+            folder = pending.pop()
+            with os.scandir(f"{self._place}/{folder}") as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(f"{folder}{entry.name}/")
+                    else:
+                        yield f"{folder}{entry.name}"
 
     def discard(self) -> None:
         """Remove what was staged."""
@@ -245,18 +250,28 @@ def disk_error(bad: OSError, directory: Path) -> RingfenceError:
     )
 
 
-def _owned(directory: Path) -> Index | None:
-    """The index of a tree of ours, None for a place that is free; refuses anything else."""
+def _is_free(directory: Path) -> bool:
+    """Is the place free, rather than a tree of ours? Refuses anything else."""
     if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
         raise InputError("not a directory", place=Place(directory.as_posix()), hint="choose another output directory")
-    index = read_index(directory)
-    if index is None and directory.exists() and any(directory.iterdir()):
+    if os.path.lexists(directory / NAME):
+        return False
+    if directory.exists() and any(directory.iterdir()):
         raise InputError(
             f"the directory holds files and no {NAME}: it is not ours to write",
             place=Place(directory.as_posix()),
             hint="choose an empty or new directory",
         )
-    return index
+    return True
+
+
+def _holds(path: str, data: bytes) -> bool:
+    """Are these a file's bytes? In as few system calls as it takes: a tree has many files."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(file, len(data) + 1) == data
+    finally:
+        os.close(file)
 
 
 def _write_all(target: int, data: bytes) -> None:

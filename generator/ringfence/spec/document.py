@@ -312,7 +312,7 @@ class Scope(Model):
 
     namespaces: list[Name] = []
     names: list[Line] = Field(
-        default=[], description="Names of the objects themselves, for controls on cluster-scoped objects."
+        default=[], description="Names of the objects themselves; namespace/name of one in a namespace."
     )
 
 
