@@ -102,7 +102,7 @@ def _objects(folder: Path, profile: str) -> tuple[list[Any], list[Any]]:
         mine = _NAMESPACE in (manifest.namespace, manifest.name)
         (each if mine else whole).append(manifest.body)
         if not mine and (_NAMESPACE in json.dumps(manifest.body) or _TENANT in json.dumps(manifest.body)):
-            raise SystemExit(f"{manifest.id} depends on what namespaces there are: no template of a peer's can say that")
+            raise SystemExit(f"{manifest.id} depends on what namespaces there are: no peer's template can say that")
     return each, whole
 
 
@@ -140,7 +140,7 @@ def _cdk8s(folder: Path, each: list[Any], whole: list[Any], rows: list[Any]) -> 
     _put(folder / "main.py", _CDK8S.replace("NAMESPACE", _NAMESPACE).replace("TENANT", _TENANT))
 
 
-_CDK8S = '''\
+_CDK8S = """\
 import json, sys
 from pathlib import Path
 from cdk8s import ApiObject, ApiObjectMetadata, App, Chart, JsonPatch
@@ -155,8 +155,9 @@ def add(body):
     global count
     count += 1
     meta = body["metadata"]
-    api = ApiObject(chart, f"o{count}", api_version=body["apiVersion"], kind=body["kind"], metadata=ApiObjectMetadata(
-        name=meta["name"], namespace=meta.get("namespace"), labels=meta.get("labels"), annotations=meta.get("annotations")))
+    kept = {k: meta.get(k) for k in ("name", "namespace", "labels", "annotations")}
+    metadata = ApiObjectMetadata(**kept)
+    api = ApiObject(chart, f"o{count}", api_version=body["apiVersion"], kind=body["kind"], metadata=metadata)
     for key, value in body.items():
         if key not in ("apiVersion", "kind", "metadata"):
             api.add_json_patch(JsonPatch.add(f"/{key}", value))
@@ -169,7 +170,7 @@ for row in data["rows"]:
 for body in data["whole"]:
     add(body)
 app.synth()
-'''
+"""
 
 
 def _kapitan(folder: Path, each: list[Any], whole: list[Any], rows: list[Any]) -> None:
@@ -182,7 +183,7 @@ def _kapitan(folder: Path, each: list[Any], whole: list[Any], rows: list[Any]) -
     _put(folder / "components/bench/__init__.py", _KADET.replace("NAMESPACE", _NAMESPACE).replace("TENANT", _TENANT))
 
 
-_KADET = '''\
+_KADET = """\
 import json
 from pathlib import Path
 from kapitan.inputs import kadet
@@ -198,7 +199,7 @@ def main():
         objects += json.loads(each.replace("NAMESPACE", row["name"]).replace("TENANT", row["tenant"]))
     output.root.bench = [kadet.BaseObj.from_dict(o) for o in objects]
     return output
-'''
+"""
 
 
 def _schemas(folder: Path, objects: list[Any]) -> None:
@@ -255,7 +256,8 @@ def same(places: list[Path]) -> int:
         if other != first:
             differing += 1
             example = next(iter(other ^ first))
-            sys.stderr.write(f"{place.name}: {len(other - first)} objects more, {len(first - other)} less: {example[:2000]}\n")
+            counts = f"{len(other - first)} objects more, {len(first - other)} less"
+            sys.stderr.write(f"{place}: {counts}, such as {example[:2000]}\n")
     return 1 if differing or not first else 0
 
 

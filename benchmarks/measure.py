@@ -60,7 +60,7 @@ class Series:
 
 
 def run(command: Sequence[str], folder: Path, env: Mapping[str, str], limit: float, ok: Sequence[int] = (0,)) -> Sample:
-    """Run a command with its stdout in a file of `folder`; raises RunError when it fails or takes over `limit` seconds."""
+    """Run a command, its stdout to a file of `folder`; raises RunError when it fails or takes over `limit` seconds."""
     errors = folder / "stderr"
     with open(folder / "stdout", "wb") as out, open(errors, "wb") as err:  # noqa: PTH123
         started = time.perf_counter()

@@ -99,7 +99,10 @@ def _layer(homes: Sequence[Path], cache: Path) -> dict[str, Path]:
 def _kubeconform() -> Path | None:
     """Built with Go from tools/kubeconform; None where there is no Go."""
     done = subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "build.py"), "kubeconform"], stdout=subprocess.PIPE, text=True, check=False
+        [sys.executable, str(ROOT / "tools" / "build.py"), "kubeconform"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     return Path(done.stdout.strip()) if done.returncode == 0 else None
 
@@ -109,7 +112,8 @@ def ringfence() -> list[str]:
     beside = Path(sys.executable).with_name("ringfence")
     if beside.is_file():
         return [str(beside)]
-    return [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT / 'generator')!r})\nfrom ringfence.cli import main\nmain()"]
+    code = f"import sys; sys.path.insert(0, {str(ROOT / 'generator')!r})\nfrom ringfence.cli import main\nmain()"
+    return [sys.executable, "-c", code]
 
 
 def _pipe(tools: Tools, inputs: Path, run: Path) -> list[str]:
@@ -155,15 +159,14 @@ def contenders(tools: Tools, inputs: Path, names: Sequence[str]) -> list[Contend
     def copy(run: Path) -> None:
         shutil.copyfile(inputs / "ringfence" / "cluster.yaml", run / "cluster.yaml")
 
+    def peer(one: Peer) -> Contender:
+        return Contender(one.name, lambda run: one.command(tools, inputs, run), most=one.most)
+
     all_ = [
         Contender("ringfence -o -", own("-o", "-"), copy),
         Contender("ringfence tree", own("-o", "{run}/out"), copy),
         Contender("ringfence tree, 2 jobs", own("-o", "{run}/out", "--jobs", "2"), copy),
-        *(
-            Contender(p.name, (lambda run, p=p: p.command(tools, inputs, run)), most=p.most)
-            for p in PEERS
-            if not tools.missing(p.tools)
-        ),
+        *(peer(p) for p in PEERS if not tools.missing(p.tools)),
     ]
     return [c for c in all_ if c.name in names]
 

@@ -1,8 +1,8 @@
 """Measure ringfence beside its peers, in one run, on the same objects; write docs/performance.md from the results.
 
-    python benchmarks/run.py            about ten minutes; progress on stderr
-    python benchmarks/run.py --quick    a smoke run of a few seconds: 100 namespaces once, nothing written
-    python benchmarks/run.py --report   write the document again from results.json
+python benchmarks/run.py            about ten minutes; progress on stderr
+python benchmarks/run.py --quick    a smoke run of a few seconds: 100 namespaces once, nothing written
+python benchmarks/run.py --report   write the document again from results.json
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 import peers
 import scenarios
-from measure import Series, environment, in_turns
+from measure import Series, environment, in_turns, run
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results.json"
@@ -35,7 +35,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="100 namespaces, one run, no report")
     parser.add_argument("--report", action="store_true", help="only write docs/performance.md from results.json")
-    parser.add_argument("--work", metavar="DIR", help="a folder for temporary files (default: in memory where possible)")
+    parser.add_argument("--work", metavar="DIR", help="where temporary files go (default: in memory where possible)")
     parser.add_argument("--env", metavar="DIR", action="append", help="an environment that holds peers", type=Path)
     options = parser.parse_args()
     if options.report:
@@ -43,8 +43,8 @@ def main() -> int:
     memory = Path("/dev/shm")  # noqa: S108 # a file system in memory keeps the disk's moods out of the figures
     base = options.work or (str(memory) if os.access(memory, os.W_OK) else None)
     with tempfile.TemporaryDirectory(prefix="ringfence-bench-", dir=base) as work:
-        run = Run(Path(work), options.env or peers.ENVIRONMENTS)
-        results = run.quick() if options.quick else run.all()
+        suite = Suite(Path(work), options.env or peers.ENVIRONMENTS)
+        results = suite.quick() if options.quick else suite.all()
     if options.quick:
         sys.stdout.write(json.dumps(results, indent=1) + "\n")
         return 0
@@ -62,7 +62,7 @@ def say(text: str) -> None:
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
 
 
-class Run:
+class Suite:
     """One run of the suite; children find everything below `work`."""
 
     def __init__(self, work: Path, environments: Any) -> None:
@@ -83,10 +83,11 @@ class Run:
         results = {
             "machine": machine(self.work),
             "versions": peers.versions(self.tools),
-            "objects": self.counts,
+            "controls": len(list((peers.ROOT / "templates").glob("*/*/control.yaml"))),
             "sizes": {"baseline": sizes, "restricted": second},
             "stopped": stopped,
             **scenarios.all_(self, say),
+            "objects": self.counts,
         }
         say(f"{time.monotonic() - started:.0f} s in all")
         return results
@@ -107,7 +108,8 @@ class Run:
         """Every contender at every size, in turns; and why a peer was not run beyond some size."""
         self.same(profile)
         found: dict[str, Any] = {}
-        stopped = {p.name: f"not run beyond {p.largest:,} namespaces: {p.why}" for p in peers.PEERS if p.largest < max(sizes)}
+        short = [p for p in peers.PEERS if p.largest < max(sizes)]
+        stopped = {p.name: f"not run beyond {p.largest:,} namespaces: {p.why}" for p in short}
         failed: dict[str, str] = {}
         for size, repeats in sizes.items():
             wanted = [*peers.RINGFENCE, *(p.name for p in peers.PEERS if size <= p.largest and p.name not in failed)]
@@ -132,8 +134,8 @@ class Run:
         if not folder.is_dir():
             done = self.python("inputs.py", str(folder), profile, str(size))
             counts = json.loads(done)
-            entry = self.counts.setdefault(profile, {"namespace": counts["namespace"], "cluster": counts["cluster"], "sizes": {}})
-            entry["sizes"][str(size)] = counts["objects"]
+            objects = counts.pop("objects")
+            self.counts.setdefault(profile, {**counts, "sizes": {}})["sizes"][str(size)] = objects
             tree = [*peers.ringfence(), "-q", "render", str(folder / "kustomize" / "cluster.yaml")]
             subprocess.run(tree, env=self.env, check=True)
         return folder
@@ -148,21 +150,19 @@ class Run:
             folder.mkdir(parents=True)
             contender.prepare(folder)
             place = folder / "stdout"
-            with place.open("wb") as out:
-                subprocess.run(contender.command(folder), env=self.env, cwd=folder, stdout=out, stderr=subprocess.DEVNULL, check=True)
+            run(contender.command(folder), folder, self.env, LIMIT)
             outputs.append(str(folder / "out" if (folder / "out").is_dir() else place))
         self.python("inputs.py", "--same", *outputs)
         say(f"{profile}: {len(outputs)} outputs hold the same {self.counts[profile]['sizes']['20']} objects")
 
     def python(self, script: str, *arguments: str) -> str:
         """Run one of this folder's scripts in a process of its own; returns its stdout."""
-        return subprocess.run(
-            [sys.executable, str(HERE / script), *arguments], env=self.env, stdout=subprocess.PIPE, text=True, check=True
-        ).stdout
+        command = [sys.executable, str(HERE / script), *arguments]
+        return subprocess.run(command, env=self.env, stdout=subprocess.PIPE, text=True, check=True).stdout
 
-    def turns(self, contenders: Any, repeats: int) -> dict[str, Series]:
+    def turns(self, contenders: Any, repeats: int, work: Path | None = None) -> dict[str, Series]:
         """In turns, where a failure is the end."""
-        series, failed = in_turns(contenders, self.work, self.env, repeats, LIMIT)
+        series, failed = in_turns(contenders, work or self.work, self.env, repeats, LIMIT)
         if failed:
             raise SystemExit(f"failed: {failed}")
         return series
@@ -170,7 +170,8 @@ class Run:
 
 def machine(work: Path) -> dict[str, Any]:
     """What the figures were measured on; nothing that names it."""
-    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()] if Path("/proc/mounts").exists() else []
+    table = Path("/proc/mounts")
+    mounts = [line.split() for line in table.read_text().splitlines()] if table.exists() else []
     inside = [m for m in mounts if work.is_relative_to(m[1])]
     return {
         "cores": os.cpu_count(),

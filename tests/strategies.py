@@ -17,7 +17,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("ringfence")
-UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)  # where an example costs a render, a failure is not made smaller
+UNSHRUNK = (
+    Phase.explicit,
+    Phase.reuse,
+    Phase.generate,
+)  # where an example costs a render, a failure is not made smaller
 
 NASTY = (
     "yes", "no", "on", "off", "y", "n", "Y", "NO", "~", "null", "Null", "true", "False", "", " ", "  a", "a ",
@@ -46,9 +50,7 @@ TREES = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(KEYS, inner, max_size=4)),
     max_leaves=20,
 )
-DOCUMENTS = st.one_of(
-    st.dictionaries(KEYS, TREES, min_size=1, max_size=5), st.lists(TREES, min_size=1, max_size=5)
-)
+DOCUMENTS = st.one_of(st.dictionaries(KEYS, TREES, min_size=1, max_size=5), st.lists(TREES, min_size=1, max_size=5))
 
 LABELS = st.from_regex(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,20}[A-Za-z0-9])?)?", fullmatch=True)
 NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)

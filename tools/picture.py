@@ -1,6 +1,6 @@
 """Draw docs/demo.svg: what a terminal shows when the production example is rendered and explained.
 
-    python tools/picture.py          the commands are really run, in a temporary copy of the example
+`python tools/picture.py` really runs the commands, in a temporary copy of the example.
 """
 
 from __future__ import annotations
@@ -27,11 +27,16 @@ WIDTH = 118
 _FORMAT = """\
 <svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
 <style>
-.{unique_id}-matrix {{ font-family: ui-monospace, Menlo, Consolas, monospace; font-size: {char_height}px; line-height: {line_height}px; }}
+.{unique_id}-matrix {{
+  font-family: ui-monospace, Menlo, Consolas, monospace; font-size: {char_height}px; line-height: {line_height}px;
+}}
 .{unique_id}-title {{ font-size: 18px; font-family: sans-serif; }}
 {styles}
 </style>
-<defs><clipPath id="{unique_id}-clip-terminal"><rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/></clipPath>{lines}</defs>
+<defs>
+<clipPath id="{unique_id}-clip-terminal">
+<rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/></clipPath>
+{lines}</defs>
 {chrome}
 <g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">{backgrounds}
 <g class="{unique_id}-matrix">{matrix}</g></g>
@@ -47,7 +52,7 @@ def main() -> int:
         shutil.rmtree(Path(work) / "production" / "rendered", ignore_errors=True)
         for command in COMMANDS:
             console.print(Text(f"$ ringfence {command}", style="bold"))
-            code = f"import sys; sys.argv = ['ringfence', '--color', 'always', *sys.argv[1:]]\nfrom ringfence.cli import main; main()"
+            code = "import sys; from ringfence.cli import main; main(['--color', 'always', *sys.argv[1:]])"
             env = {**os.environ, "COLUMNS": str(WIDTH), "PYTHONPATH": str(ROOT / "generator")}
             done = subprocess.run(
                 [sys.executable, "-c", code, *command.split()], cwd=work, env=env, check=False,

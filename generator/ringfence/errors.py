@@ -79,6 +79,8 @@ class InputError(RingfenceError):
 class Errors(RingfenceError):
     """Every error of one stage. The exit code is that of the most basic one: input before exception."""
 
+    errors: tuple[RingfenceError, ...]
+
     def __init__(self, errors: Sequence[RingfenceError]) -> None:
         flat = [one for e in errors for one in (e.errors if isinstance(e, Errors) else (e,))]
         self.errors = tuple(sorted(flat, key=lambda e: (e.place or Place(""), e.message)))

@@ -152,7 +152,8 @@ def _exemptions(catalog: Catalog, cluster: Cluster, errors: list[RingfenceError]
             hint = "this control takes none" if allowed == "none" else f"list {allowed} only"
             errors.append(
                 InputError(
-                    f'exception "{exemption.name}": control "{exemption.control}" can\'t be excepted by {" and ".join(sorted(given))}',
+                    f'exception "{exemption.name}": control "{exemption.control}" can\'t be excepted by '
+                    + " and ".join(sorted(given)),
                     place=exemption.places["scope"],
                     hint=hint,
                 )

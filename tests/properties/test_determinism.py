@@ -45,7 +45,13 @@ GENERATED = {
 }
 WORLDS: list[dict[str, str]] = [
     {"PYTHONHASHSEED": "1", "LC_ALL": "C", "LANG": "C", "TZ": "UTC"},
-    {"PYTHONHASHSEED": "4242", "LC_ALL": "tr_TR.UTF-8", "LANG": "de_DE.UTF-8", "TZ": "Asia/Kathmandu", "PYTHONUTF8": "0"},
+    {
+        "PYTHONHASHSEED": "4242",
+        "LC_ALL": "tr_TR.UTF-8",
+        "LANG": "de_DE.UTF-8",
+        "TZ": "Asia/Kathmandu",
+        "PYTHONUTF8": "0",
+    },
 ]
 
 
@@ -60,12 +66,21 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(folder: Path, sources: Path, world: dict[str, str], *arguments: str) -> tuple[int, dict[str, bytes]]:
     """Exit code and trees of `ringfence render` in a process and a folder of its own."""
     folder.mkdir()
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "generator"), "XDG_CACHE_HOME": str(folder / ".cache"), **world}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "generator"),
+        "XDG_CACHE_HOME": str(folder / ".cache"),
+        **world,
+    }
     main = "from ringfence.cli import main; main()"
     copies = {f.relative_to(sources).as_posix(): f.read_text(encoding="utf-8") for f in sources.rglob("*.yaml")}
     build_tree(folder, copies)
     done = subprocess.run(
-        [sys.executable, "-c", main, "-q", "render", ".", *arguments], cwd=folder, env=environment, capture_output=True, text=True
+        [sys.executable, "-c", main, "-q", "render", ".", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert "Traceback" not in done.stderr
     return done.returncode, snapshot_of(folder)

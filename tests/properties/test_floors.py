@@ -85,19 +85,20 @@ def number(param: Param, value: Any) -> int:
 
 def numbers(param: Param) -> st.SearchStrategy[Any]:
     if param.type == "quantity":
-        return st.tuples(st.integers(0, 4096), st.sampled_from(["", "m", "k", "M", "G", "T", "Ki", "Mi", "Gi", "Ti"])).map(
-            lambda p: f"{p[0]}{p[1]}"
-        )
+        return st.tuples(
+            st.integers(0, 4096), st.sampled_from(["", "m", "k", "M", "G", "T", "Ki", "Mi", "Gi", "Ti"])
+        ).map(lambda p: f"{p[0]}{p[1]}")
     if param.type == "duration":
         return st.tuples(st.integers(0, 10_000), st.sampled_from("smhd")).map(lambda p: f"{p[0]}{p[1]}")
     return st.integers(param.minimum or 0, param.maximum if param.maximum is not None else 2**31)
 
 
+@st.composite
 def candidates(draw: st.DrawFn, param: Param, before: Any) -> tuple[Any, bool]:
     """A well-formed value, and whether it loosens what is held."""
     if param.floor == "stricter":
-        value = draw(st.sampled_from(param.choices))
-        return value, param.choices.index(value) < param.choices.index(before)
+        choice = draw(st.sampled_from(param.choices))
+        return choice, param.choices.index(choice) < param.choices.index(before)
     if param.floor in ("at-most", "at-least"):
         value = draw(st.one_of(numbers(param), st.just(before)))
         now, then = number(param, value), number(param, before)
@@ -120,9 +121,12 @@ def test_loosening_is_refused_and_tightening_accepted(control: Control, param: P
         other = not before if param.type == "boolean" else _other(param, before)
         assert len(refusals(control, profile, {param.name: other})) == 1
         return
-    value, loosens = data.draw(st.composite(lambda draw: candidates(draw, param, before))())
+    value, loosens = data.draw(candidates(param, before))
     found = refusals(control, profile, {param.name: value})
-    assert [f"{control.id}.{param.name}: this would loosen" in f for f in found] == ([True] if loosens else []), (value, before)
+    assert [f"{control.id}.{param.name}: this would loosen" in f for f in found] == ([True] if loosens else []), (
+        value,
+        before,
+    )
 
 
 def _other(param: Param, before: Any) -> Any:

@@ -21,8 +21,6 @@ from ringfence.documents import dump
 from ringfence.emission import text
 from ringfence.errors import RingfenceError
 from ringfence.render.alike import freeze
-from ringfence.render.environment import Environment
-from ringfence.render.structure import Structure
 
 EVERYWHERE = """\
 apiVersion: v1
@@ -152,7 +150,12 @@ def test_nasty_text_stays_text(builder: Builder, folder: Path, nasty: str) -> No
 
 
 @settings(max_examples=40)
-@given(owner=LINES, note=TEXTS, labels=st.dictionaries(KEYS, TEXTS, max_size=3), groups=st.lists(WORDS, min_size=1, max_size=3))
+@given(
+    owner=LINES,
+    note=TEXTS,
+    labels=st.dictionaries(KEYS, TEXTS, max_size=3),
+    groups=st.lists(WORDS, min_size=1, max_size=3),
+)
 def test_any_text_stays_text(
     builder: Builder, folder: Path, owner: str, note: str, labels: dict[str, str], groups: list[str]
 ) -> None:
@@ -213,7 +216,9 @@ def _only_in_expressions(calm: Any, wild: Any, twins: dict[str, str]) -> bool:
     if isinstance(calm, dict):
         return calm.keys() == wild.keys() and all(_only_in_expressions(calm[k], wild[k], twins) for k in calm)
     if isinstance(calm, list):
-        return len(calm) == len(wild) and all(_only_in_expressions(c, w, twins) for c, w in zip(calm, wild, strict=True))
+        return len(calm) == len(wild) and all(
+            _only_in_expressions(c, w, twins) for c, w in zip(calm, wild, strict=True)
+        )
     if swapped(calm, twins) == wild:
         return True
     return isinstance(calm, str) and isinstance(wild, str) and any(t in calm for t in twins)
@@ -237,15 +242,24 @@ data:
 
 @pytest.mark.parametrize("mark", MARKS, ids=ascii)
 @pytest.mark.parametrize("each", ["namespace", "cluster"])
-def test_marks_in_values_are_values_and_move_no_origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str, each: str) -> None:
+def test_marks_in_values_are_values_and_move_no_origin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str, each: str
+) -> None:
     """Open strings and those written into the shape."""
     space = "namespace.name" if each == "namespace" else "'kube-system'"
     emits = [{"template": "x.yaml.j2", "each": each}]
-    write_control(small(tmp_path / "c", monkeypatch), "demo-one", {"x.yaml.j2": MARKED % space}, params=PARAMS, emits=emits)
+    write_control(
+        small(tmp_path / "c", monkeypatch), "demo-one", {"x.yaml.j2": MARKED % space}, params=PARAMS, emits=emits
+    )
     note = {"demo-one": {"reason": mark, "params": {"note": mark * 2}}}
     (made,) = Builder().build(build_tree(tmp_path, {"cluster.yaml": dump(cluster(controls=note))}) / "cluster.yaml")
     assert made.body["data"] == {"a": mark * 2, "b": f"x{mark * 2}y7", "c": mark * 2}
-    assert {p[-1]: o.line for p, o in made.shape.origins.items() if p[0] == "data"} == {"data": 6, "a": 7, "b": 8, "c": 10}
+    assert {p[-1]: o.line for p, o in made.shape.origins.items() if p[0] == "data"} == {
+        "data": 6,
+        "a": 7,
+        "b": 8,
+        "c": 10,
+    }
 
 
 def test_frozen_values_differ_when_the_values_do() -> None:

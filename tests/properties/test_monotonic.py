@@ -133,7 +133,9 @@ LENT = "impersonate-on:user-info:"  # KEP-5284: a verb that may be used as someb
 def effective(bodies: list[Body]) -> set[Grant]:
     """Rights of those who can sign in: impersonation lends what both the right to lend and the lender's own allow."""
     found = grants(bodies)
-    lenders = {f"User//{g.name}": g.subject for g in found if g.resource == "users" and g.verb.startswith("impersonate")}
+    lenders = {
+        f"User//{g.name}": g.subject for g in found if g.resource == "users" and g.verb.startswith("impersonate")
+    }
     lent = {
         right
         for lender, borrower in lenders.items()

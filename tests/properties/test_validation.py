@@ -105,7 +105,9 @@ def test_the_verdict_is_that_of_every_object(broken: Builder, owners: list[str],
     for shape, messages in wrong.items():
         objects = {id_ for id_, _ in messages}
         alike = objects == {m.id for m in manifests if m.shape is shape}
-        assert told & objects == objects or (alike and len(told & objects) <= 1), "one of a structure speaks for all, or each for itself"
+        assert told & objects == objects or (alike and len(told & objects) <= 1), (
+            "one of a structure speaks for all, or each for itself"
+        )
 
 
 NEW = """\
@@ -118,7 +120,9 @@ spec:
 """
 
 
-def test_a_second_cluster_of_a_fleet_is_judged_by_its_own_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_cluster_of_a_fleet_is_judged_by_its_own_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Structures are shared between clusters; verdicts are per Kubernetes version."""
     write_control(small(tmp_path, monkeypatch), "demo-new", {"x.yaml.j2": NEW}, emits=[{"template": "x.yaml.j2"}])
     fleet = Builder()
@@ -128,5 +132,5 @@ def test_a_second_cluster_of_a_fleet_is_judged_by_its_own_version(tmp_path: Path
         if fine:
             assert len(fleet.objects(resolution).manifests) == 1
             continue
-        with pytest.raises(RingfenceError, match="ServiceCIDR does not exist in Kubernetes 1.32"):
+        with pytest.raises(RingfenceError, match=r"ServiceCIDR does not exist in Kubernetes 1\.32"):
             fleet.objects(resolution)

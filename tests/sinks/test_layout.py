@@ -44,7 +44,9 @@ def render(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Render:
     """A tree of four waves and two modes, by path."""
     catalogue = demo(tmp_path / "catalogue", monkeypatch)
     row = {"each": "namespace"}
-    write_control(catalogue, "demo-space", {"ns.yaml.j2": NAMESPACE}, emits=[{"template": "ns.yaml.j2", "wave": 1, **row}])
+    write_control(
+        catalogue, "demo-space", {"ns.yaml.j2": NAMESPACE}, emits=[{"template": "ns.yaml.j2", "wave": 1, **row}]
+    )
     patch = [{"template": "sa.yaml.j2", "mode": "patch", **row}]
     write_control(catalogue, "demo-patch", {"sa.yaml.j2": PATCH}, "other", emits=patch)
     late = [{"template": "late.yaml.j2", "wave": 4, **row}]
@@ -114,7 +116,9 @@ def test_kustomize_lists_every_file_once(render: Render, files: str) -> None:
     top = yaml.safe_load(tree["kustomization.yaml"])
     assert top == {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": WAVES}
     listed = [
-        f"{folder}/{file}" for folder in WAVES for file in yaml.safe_load(tree[f"{folder}/kustomization.yaml"])["resources"]
+        f"{folder}/{file}"
+        for folder in WAVES
+        for file in yaml.safe_load(tree[f"{folder}/kustomization.yaml"])["resources"]
     ]
     assert sorted(listed) == sorted(p for p in tree if PurePosixPath(p).name != "kustomization.yaml")
     assert objects(tree) == objects(render(files))
@@ -159,7 +163,9 @@ def test_argocd_syncs_in_waves_and_never_prunes_what_it_only_patches(render: Ren
     assert [p for p in tree if p.endswith("kustomization.yaml")] == []
 
 
-def test_a_change_of_layout_removes_the_companions_of_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_of_layout_removes_the_companions_of_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     demo(tmp_path / "catalogue", monkeypatch)
     write(Builder().build(write_cluster(tmp_path / "c", delivery=FLUX)), tmp_path / "rendered")
     changes = write(Builder().build(write_cluster(tmp_path / "c")), tmp_path / "rendered")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -32,7 +31,10 @@ def test_form_and_round_trip(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("held", "line"),
     [
-        (Lock("1.2.4", "a" * 64, "b" * 64, "c" * 64), "4:1: error: the lock pins other generator 1.2.3 (this is 1.2.4); "),
+        (
+            Lock("1.2.4", "a" * 64, "b" * 64, "c" * 64),
+            "4:1: error: the lock pins other generator 1.2.3 (this is 1.2.4); ",
+        ),
         (Lock("1.2.3", "x", "b" * 64, "c" * 64), "5:1: error: the lock pins other profiles; "),
         (Lock("1.2.3", "x", "y", "z"), "5:1: error: the lock pins other profiles, templates, schemas; "),
     ],
@@ -51,16 +53,23 @@ def test_what_is_no_lock_is_refused(tmp_path: Path) -> None:
         lock.verify(file, HELD)
 
 
-def test_digests_follow_metadata_and_templates_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_digests_follow_metadata_and_templates_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     catalogue = demo(tmp_path / "a", monkeypatch)
     profile = build_tree(tmp_path, {"p.yaml": "x"}) / "p.yaml"
     store = SchemaStore("1.36")
     first = lock.current(store, lock.templates_digest([str(catalogue)]), [profile])
     assert first.generator == __version__
-    build_tree(catalogue, {"demo/demo-each/cases/x.pass/cluster.yaml": "a", "demo/demo-each/probes.yaml": "b", "README.md": "c"})
+    build_tree(
+        catalogue,
+        {"demo/demo-each/cases/x.pass/cluster.yaml": "a", "demo/demo-each/probes.yaml": "b", "README.md": "c"},
+    )
     assert lock.current(store, lock.templates_digest([str(catalogue)]), [profile]) == first
     again = demo(tmp_path / "b", monkeypatch)
-    assert lock.current(store, lock.templates_digest([str(again)]), [profile]) == first, "where the folder lies does not matter"
+    assert lock.current(store, lock.templates_digest([str(again)]), [profile]) == first, (
+        "where the folder lies does not matter"
+    )
     write_control(catalogue, "demo-each", {"configmap.yaml.j2": "{}"})
     other = lock.current(store, lock.templates_digest([str(catalogue)]), [profile])
     assert (other.templates != first.templates, other.profiles, other.schemas) == (True, first.profiles, first.schemas)
@@ -120,4 +129,4 @@ def test_an_interrupted_lock_leaves_the_old_one(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(KeyboardInterrupt):
         lock.write(file, Lock("2", "a", "b", "c"))
     assert snapshot_of(tmp_path) == before
-    assert os.listdir(tmp_path) == ["ringfence.lock"]
+    assert [f.name for f in tmp_path.iterdir()] == ["ringfence.lock"]

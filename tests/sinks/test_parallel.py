@@ -15,7 +15,6 @@ from helpers import write_cluster
 from ringfence.build import Builder
 from ringfence.errors import Errors, InputError, RingfenceError, ToolError
 from ringfence.model import Bundle
-from ringfence.sinks import parallel
 from ringfence.sinks.parallel import write_parts
 from ringfence.sinks.tree import write
 
@@ -103,11 +102,16 @@ def test_a_dead_worker_is_a_tool_error(tmp_path: Path, death: str) -> None:
         raise ZeroDivisionError
 
     bad = refused(part, tmp_path / "many")
-    assert (type(bad), bad.line()) == (ToolError, "error: a worker process died; render with --jobs 1 --debug to see why")
+    assert (type(bad), bad.line()) == (
+        ToolError,
+        "error: a worker process died; render with --jobs 1 --debug to see why",
+    )
 
 
 @pytest.mark.parametrize("where", ["parent", "child"])
-def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+def test_a_full_disk_is_one_line_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
     part = parts(write_cluster(tmp_path / "c", tenants=TENANTS))
     parent, real = os.getpid(), os.write
 
@@ -142,7 +146,7 @@ def test_a_fork_that_fails_is_a_tool_error(tmp_path: Path, monkeypatch: pytest.M
     def no_fork() -> int:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(parallel.os, "fork", no_fork)
+    monkeypatch.setattr("ringfence.sinks.parallel.os.fork", no_fork)
     assert refused(parts(write_cluster(tmp_path / "c", tenants=TENANTS)), tmp_path / "many").message == (
         "can't write the tree: resource temporarily unavailable"
     )
@@ -155,7 +159,11 @@ def ringfence(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
 
 
 def test_jobs_on_the_command_line(ringfence: Command) -> None:
-    assert ringfence("render", "--jobs", "2", "-o", "two") == (0, "", ringfence("render", "-o", "one").err.replace("one:", "two:"))
+    assert ringfence("render", "--jobs", "2", "-o", "two") == (
+        0,
+        "",
+        ringfence("render", "-o", "one").err.replace("one:", "two:"),
+    )
     assert snapshot_of(Path("two")) == snapshot_of(Path("one"))
     assert ringfence("-q", "render", "--jobs", "3", "-o", "one", "--check").code == 0
 

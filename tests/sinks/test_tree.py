@@ -19,7 +19,10 @@ from ringfence.sinks import tree as sink
 from ringfence.sinks.index import read_index
 from ringfence.sinks.tree import write
 
-TENANTS = [{"name": "a", "owner": "ann", "namespaces": ["a-one", "a-two"]}, {"name": "b", "owner": "bob", "namespaces": ["b-one"]}]
+TENANTS = [
+    {"name": "a", "owner": "ann", "namespaces": ["a-one", "a-two"]},
+    {"name": "b", "owner": "bob", "namespaces": ["b-one"]},
+]
 
 
 @pytest.fixture(autouse=True)
@@ -37,12 +40,16 @@ def bundle(home: Path, **changes: Any) -> Bundle:
 
 
 def stats(tree: Path) -> dict[str, tuple[int, int]]:
-    return {f.relative_to(tree).as_posix(): (f.stat().st_ino, f.stat().st_mtime_ns) for f in tree.rglob("*") if f.is_file()}
+    return {
+        f.relative_to(tree).as_posix(): (f.stat().st_ino, f.stat().st_mtime_ns) for f in tree.rglob("*") if f.is_file()
+    }
 
 
 def strays(home: Path) -> list[str]:
     """What a run left beside the tree."""
-    return sorted(f.name for f in home.iterdir() if f.name not in ("cluster.yaml", "rendered", "ringfence.lock", ".cache"))
+    return sorted(
+        f.name for f in home.iterdir() if f.name not in ("cluster.yaml", "rendered", "ringfence.lock", ".cache")
+    )
 
 
 FILES = [f"2-guards/{ns}/demo.yaml" for ns in ("a-one", "a-two", "b-one", "kube-system")]
@@ -204,12 +211,16 @@ def full_disk(after: int) -> Any:
 @pytest.mark.parametrize("after", range(5))
 @pytest.mark.parametrize("existing", [True, False])
 def test_full_disk_leaves_the_old_tree(home: Path, monkeypatch: pytest.MonkeyPatch, after: int, existing: bool) -> None:
-    made = bundle(home, tenants=[{**t, "owner": "new"} for t in TENANTS], controls={"demo-once": {"reason": "r", "params": {"note": "x"}}})
+    made = bundle(
+        home,
+        tenants=[{**t, "owner": "new"} for t in TENANTS],
+        controls={"demo-once": {"reason": "r", "params": {"note": "x"}}},
+    )
     if existing:
         write(bundle(home), home / "rendered")
     write_cluster(home)
     with monkeypatch.context() as patch:
-        patch.setattr(sink.os, "write", full_disk(after))
+        patch.setattr("ringfence.sinks.tree.os.write", full_disk(after))
         assert refused(made, home / "rendered", ToolError) == (
             "rendered: error: can't write the tree: no space left on device; nothing was left half-written; mend it and render"
             " again"
@@ -219,7 +230,7 @@ def test_full_disk_leaves_the_old_tree(home: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_disk_that_takes_a_part_at_a_time_gets_all_of_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
-    monkeypatch.setattr(sink.os, "write", lambda target, data: real(target, data[:7]))
+    monkeypatch.setattr("ringfence.sinks.tree.os.write", lambda target, data: real(target, data[:7]))
     made = bundle(home)
     write(made, home / "rendered")
     monkeypatch.undo()
@@ -239,8 +250,10 @@ def test_an_unwritable_directory_leaves_the_old_tree(home: Path, monkeypatch: py
         return real(path, flags, *rest, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(sink.os, call, refuse)
-        assert refused(made, home / "rendered", ToolError).startswith("rendered/x: error: can't write the tree: permission denied;")
+        patch.setattr(f"ringfence.sinks.tree.os.{call}", refuse)
+        assert refused(made, home / "rendered", ToolError).startswith(
+            "rendered/x: error: can't write the tree: permission denied;"
+        )
     assert strays(home) == []
 
 
@@ -255,7 +268,9 @@ def test_a_read_only_parent_is_refused(home: Path) -> None:
 
 
 @pytest.mark.parametrize("existing", [True, False])
-def test_interruption_after_staging_leaves_the_old_tree(home: Path, monkeypatch: pytest.MonkeyPatch, existing: bool) -> None:
+def test_interruption_after_staging_leaves_the_old_tree(
+    home: Path, monkeypatch: pytest.MonkeyPatch, existing: bool
+) -> None:
     if existing:
         write(bundle(home, tenants=TENANTS[:1]), home / "rendered")
     made = bundle(home)
@@ -284,7 +299,7 @@ def test_interruption_while_swapping_leaves_whole_files_that_the_next_run_comple
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sink.os, "replace", once)
+        patch.setattr("ringfence.sinks.tree.os.replace", once)
         with pytest.raises(KeyboardInterrupt):
             write(made, home / "rendered")
     assert strays(home) == []
@@ -322,7 +337,11 @@ def ringfence(home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 
 
 def test_check_on_the_command_line(ringfence: Command, home: Path) -> None:
-    assert ringfence("-q", "render", "--check") == (4, "", "error: there is no ringfence.lock; run `ringfence render cluster.yaml`\n")
+    assert ringfence("-q", "render", "--check") == (
+        4,
+        "",
+        "error: there is no ringfence.lock; run `ringfence render cluster.yaml`\n",
+    )
     assert snapshot_of(home).keys() == {"cluster.yaml"}
     assert ringfence("-q", "render") == (0, "", "")
     assert ringfence("-q", "render", "--check") == (0, "", "")
@@ -349,7 +368,11 @@ def test_stream_and_tree_hold_the_same_objects(ringfence: Command, home: Path) -
 
 def test_usage_errors(ringfence: Command) -> None:
     assert ringfence("render", "-o", "-", "--check") == (64, "", "error: --check compares a tree; -o - has none\n")
-    assert ringfence("render", "--as-of", "soon") == (64, "", 'error: --as-of: "soon" is no date; write it as YYYY-MM-DD\n')
+    assert ringfence("render", "--as-of", "soon") == (
+        64,
+        "",
+        'error: --as-of: "soon" is no date; write it as YYYY-MM-DD\n',
+    )
     assert ringfence("render", "--jobs", "0").code == 64
 
 

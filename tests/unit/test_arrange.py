@@ -27,7 +27,22 @@ def fragment(
     origins = {p: Origin(control, f"{control}.j2", line) for line, p in enumerate(sorted(found, key=str), 1)}
     namespace = full["metadata"].get("namespace")
     return Fragment(
-        Shape(full, version, kind, name, namespace, origins, (control,), "demo", wave, mode, not whole, lists or {}, len(values)), values
+        Shape(
+            full,
+            version,
+            kind,
+            name,
+            namespace,
+            origins,
+            (control,),
+            "demo",
+            wave,
+            mode,
+            not whole,
+            lists or {},
+            len(values),
+        ),
+        values,
     )
 
 
@@ -43,7 +58,13 @@ def refused(*fragments: Fragment) -> str:
 
 
 def test_labels_and_annotations_of_our_own_are_added_in_order() -> None:
-    made = one(fragment("c-one", {"spec": 1, "metadata": {"labels": {"z": "1", "a": "2"}, "finalizers": ["f"], "namespace": "n"}}, whole=True))
+    made = one(
+        fragment(
+            "c-one",
+            {"spec": 1, "metadata": {"labels": {"z": "1", "a": "2"}, "finalizers": ["f"], "namespace": "n"}},
+            whole=True,
+        )
+    )
     assert list(made.body) == ["apiVersion", "kind", "metadata", "spec"]
     assert list(made.body["metadata"].items()) == [
         ("name", "x"), ("namespace", "n"), ("labels", {"a": "2", "app.kubernetes.io/managed-by": "ringfence", "z": "1"}),
@@ -58,8 +79,12 @@ def test_a_patched_object_stays_somebody_elses() -> None:
 
 
 def test_maps_fold_by_key_and_fields_keep_their_control() -> None:
-    whole = fragment("c-whole", {"metadata": {"labels": {"a": "1"}}, "spec": {"deep": {"one": 1}}}, whole=True, wave=Wave.GUARDS)
-    part = fragment("c-part", {"metadata": {"labels": {"b": "2"}}, "spec": {"deep": {"two": [2]}}}, wave=Wave.NAMESPACES)
+    whole = fragment(
+        "c-whole", {"metadata": {"labels": {"a": "1"}}, "spec": {"deep": {"one": 1}}}, whole=True, wave=Wave.GUARDS
+    )
+    part = fragment(
+        "c-part", {"metadata": {"labels": {"b": "2"}}, "spec": {"deep": {"two": [2]}}}, wave=Wave.NAMESPACES
+    )
     made = one(part, whole)
     assert made.body["spec"] == {"deep": {"one": 1, "two": [2]}}
     assert made.body["metadata"]["annotations"] == {"ringfence/controls": "c-part,c-whole"}
@@ -76,7 +101,10 @@ def test_slots_of_both_keep_their_values() -> None:
 
 
 def test_one_structure_folds_once_however_many_objects() -> None:
-    shape_a, shape_b = fragment("c-a", {"spec": {"a": Slot(0)}}, ("",), name=Slot(0)).shape, fragment("c-b", {"spec": {"b": Slot(0)}}, ("",), name=Slot(0)).shape
+    shape_a, shape_b = (
+        fragment("c-a", {"spec": {"a": Slot(0)}}, ("",), name=Slot(0)).shape,
+        fragment("c-b", {"spec": {"b": Slot(0)}}, ("",), name=Slot(0)).shape,
+    )
     made = arrange(Fragment(shape, (f"n{i}",)) for i in range(50) for shape in (shape_a, shape_b))
     assert len({id(m.shape) for m in made}) == 1
     assert [m.body["spec"] for m in made] == [{"a": m.name, "b": m.name} for m in made]
@@ -117,11 +145,15 @@ def test_open_fields_set_differently_by_some_objects_only() -> None:
 
 
 def test_lists_fold_by_their_declared_key() -> None:
-    keys = {("spec", "rules"): "name"}
+    keys: dict[Path, str] = {("spec", "rules"): "name"}
     first = fragment("c-a", {"spec": {"rules": [{"name": "one", "a": Slot(0)}, {"name": "two"}]}}, ("v",), lists=keys)
     second = fragment("c-b", {"spec": {"rules": [{"name": "three", "c": Slot(0)}, {"name": "one", "b": 2}]}}, ("w",))
     made = one(second, first)
-    assert made.body["spec"]["rules"] == [{"name": "one", "a": "v", "b": 2}, {"name": "two"}, {"name": "three", "c": "w"}]
+    assert made.body["spec"]["rules"] == [
+        {"name": "one", "a": "v", "b": 2},
+        {"name": "two"},
+        {"name": "three", "c": "w"},
+    ]
     assert made.shape.origins["spec", "rules", 0, "b"].control == "c-b"
     assert made.shape.origins["spec", "rules", 2, "name"].control == "c-b"
     assert made.shape.origins["spec", "rules", 1, "name"].control == "c-a"
@@ -130,10 +162,16 @@ def test_lists_fold_by_their_declared_key() -> None:
 @pytest.mark.parametrize("item", [{"a": 1}, "text", {"name": 5}, {"name": Slot(0)}], ids=str)
 @pytest.mark.parametrize("bad_first", [True, False])
 def test_an_item_without_a_literal_key_is_refused(item: Any, bad_first: bool) -> None:
-    keys = {("spec", "rules"): "name"}
-    bad, good = fragment("c-a", {"spec": {"rules": [item]}}, ("v",), lists=keys), fragment("c-b", {"spec": {"rules": [{"name": "b"}]}}, lists=keys)
+    keys: dict[Path, str] = {("spec", "rules"): "name"}
+    bad, good = (
+        fragment("c-a", {"spec": {"rules": [item]}}, ("v",), lists=keys),
+        fragment("c-b", {"spec": {"rules": [{"name": "b"}]}}, lists=keys),
+    )
     if not bad_first:
-        bad, good = fragment("c-b", {"spec": {"rules": [item]}}, ("v",), lists=keys), fragment("c-a", {"spec": {"rules": [{"name": "b"}]}}, lists=keys)
+        bad, good = (
+            fragment("c-b", {"spec": {"rules": [item]}}, ("v",), lists=keys),
+            fragment("c-a", {"spec": {"rules": [{"name": "b"}]}}, lists=keys),
+        )
     told = refused(bad, good)
     assert told.startswith(f"{bad.shape.controls[0]}.j2:")
     assert told.endswith(
@@ -156,7 +194,9 @@ def test_one_object_has_one_mode_and_version(changes: dict[str, str], what: str)
     if what == "apiVersion":
         assert "set apiVersion of Thing x differently" in told
     else:
-        assert told.endswith(f"c-a and c-b write Thing x with another {what}; an object has one apiVersion and one mode")
+        assert told.endswith(
+            f"c-a and c-b write Thing x with another {what}; an object has one apiVersion and one mode"
+        )
 
 
 def test_one_control_that_emits_an_object_twice() -> None:
@@ -165,7 +205,12 @@ def test_one_control_that_emits_an_object_twice() -> None:
 
 
 def test_groups_keep_kinds_of_one_name_apart() -> None:
-    made = arrange([fragment("c-a", {}, version="a.example.com/v1", whole=True), fragment("c-b", {}, version="b.example.com/v1", whole=True)])
+    made = arrange(
+        [
+            fragment("c-a", {}, version="a.example.com/v1", whole=True),
+            fragment("c-b", {}, version="b.example.com/v1", whole=True),
+        ]
+    )
     assert [m.shape.group for m in made] == ["a.example.com", "b.example.com"]
 
 
@@ -176,7 +221,11 @@ def test_every_error_is_raised() -> None:
     assert len(caught.value.errors) == 2
 
 
-@given(st.permutations([(w, k, n) for w in (Wave.NAMESPACES, Wave.GUARDS) for k in ("A", "B") for n in (f"x{w:d}", f"y{w:d}")]))
+@given(
+    st.permutations(
+        [(w, k, n) for w in (Wave.NAMESPACES, Wave.GUARDS) for k in ("A", "B") for n in (f"x{w:d}", f"y{w:d}")]
+    )
+)
 def test_order_is_total_whatever_comes_in(items: list[tuple[Wave, str, str]]) -> None:
     made = arrange(fragment("c-a", {}, wave=w, kind=k, name=n, whole=True) for w, k, n in items)
     assert [(m.wave, m.kind, m.name) for m in made] == sorted(items)

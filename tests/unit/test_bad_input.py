@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from catalogues import NOTE, Command, demo, snapshot_of, write_control
@@ -258,7 +259,9 @@ def test_exception(ringfence: Command, old: str, new: str, code: int, line: str)
 
 def test_exception_for_a_control_that_is_off_matches_nothing(ringfence: Command) -> None:
     off = 'controls: {demo-each: {stage: "off", reason: r}}\n'
-    line = 'cluster.yaml:13:3: error: exception "late" matches nothing: control "demo-each" is off; remove the exception\n'
+    line = (
+        'cluster.yaml:13:3: error: exception "late" matches nothing: control "demo-each" is off; remove the exception\n'
+    )
     assert refused(ringfence, CLUSTER + off + EXCEPTION, 5) == line
 
 
@@ -293,7 +296,7 @@ def test_all_errors_of_a_stage_are_reported_at_once_in_order(ringfence: Command)
         " narrowest scope instead",
         'cluster.yaml:10:77: error: control "demo-tuned" has no parameter "x"; choose one of: fixed, level, many, most, on,'
         " ranges, size, wait",
-        "cluster.yaml:10:83: error: demo-tuned.level: this would loosen the profile's \"mid\"; you can only choose mid or high",
+        'cluster.yaml:10:83: error: demo-tuned.level: this would loosen the profile\'s "mid"; you can only choose mid or high',
     ]
 
 
@@ -319,7 +322,10 @@ def test_two_clusters_of_one_name_do_not_share_a_tree(ringfence: Command) -> Non
 
 YAML = [
     ("a: 1\na: 2\n", '2:1: error: duplicate key "a"; remove one of the two'),
-    ("a: !!python/name:os.system x\n", "1:4: error: tag 'tag:yaml.org,2002:python/name:os.system' is not allowed; remove the tag"),
+    (
+        "a: !!python/name:os.system x\n",
+        "1:4: error: tag 'tag:yaml.org,2002:python/name:os.system' is not allowed; remove the tag",
+    ),
     (b"kind: Cl\0uster\n", "1:9: error: NUL byte; save the file as UTF-8 text"),
     (b"x" * 50_000_000, " error: the file has 50,000,000 bytes; the limit is 16,777,216; split it into several files"),
     ("[" * 10_000, "1:65: error: nested deeper than 64 levels; flatten the document"),
@@ -337,8 +343,10 @@ YAML = [
 @pytest.mark.parametrize(("text", "line"), YAML, ids=lambda value: ascii(value[:30]))
 def test_yaml(ringfence: Command, text: str | bytes, line: str) -> None:
     if line == " ":
-        line = "1:1: error: the document: expected mapping, got a list; its keys: apiVersion, kind, name, profile, kubernetes," \
+        line = (
+            "1:1: error: the document: expected mapping, got a list; its keys: apiVersion, kind, name, profile, kubernetes,"
             " network, identity, images, components, delivery, tenants, controls, exceptions"
+        )
     assert refused(ringfence, text) == f"cluster.yaml:{line}\n"
 
 
@@ -481,7 +489,7 @@ CONTROLS = [
 
 
 @pytest.mark.parametrize(("fields", "line"), CONTROLS, ids=lambda value: str(value)[:48])
-def test_control(ringfence: Command, tmp_path: Path, fields: dict[str, object], line: str) -> None:
+def test_control(ringfence: Command, tmp_path: Path, fields: dict[str, Any], line: str) -> None:
     write_control(tmp_path / "more", "extra-one", {"configmap.yaml.j2": TEMPLATE}, **fields)
     Path("cluster.yaml").write_text(CLUSTER)
     outcome = ringfence("render", "--templates", str(tmp_path / "more"))
@@ -495,7 +503,16 @@ def test_index_that_names_a_path_outside_its_directory(ringfence: Command) -> No
     index = Path("rendered/ringfence.index")
     sound = index.read_text()
     row = '  "{}": {{"sha256": "", "objects": {{}}}},\n'
-    for path in ("../precious.txt", "/etc/passwd", "a/../../precious.txt", ".", "ringfence.index", "C:x", "a\\\\b", "a//b"):
+    for path in (
+        "../precious.txt",
+        "/etc/passwd",
+        "a/../../precious.txt",
+        ".",
+        "ringfence.index",
+        "C:x",
+        "a\\\\b",
+        "a//b",
+    ):
         index.write_text(sound.replace('"files": {\n', '"files": {\n' + row.format(path)))
         before = snapshot_of(Path())
         assert ringfence("render") == (
@@ -527,11 +544,15 @@ def test_a_profile_of_ones_own(ringfence: Command) -> None:
         65, "", "ours/mine.yaml:1:1: error: the profile stands on no shipped profile; add `extends: baseline`, restricted or"
         " zero-trust\n",
     )  # fmt: skip
-    Path("ours/mine.yaml").write_text(f"{profile}extends: baseline\ncontrols: {{demo-tuned: {{params: {{level: low}}}}}}\n")
+    Path("ours/mine.yaml").write_text(
+        f"{profile}extends: baseline\ncontrols: {{demo-tuned: {{params: {{level: low}}}}}}\n"
+    )
     assert ringfence("render").err == (
         'ours/mine.yaml:7:12: error: control "demo-tuned" is set without a reason; add `reason:` so that reviewers know why\n'
     )
-    Path("ours/mine.yaml").write_text(f"{profile}extends: baseline\ncontrols: {{demo-tuned: {{reason: r, params: {{level: low}}}}}}\n")
+    Path("ours/mine.yaml").write_text(
+        f"{profile}extends: baseline\ncontrols: {{demo-tuned: {{reason: r, params: {{level: low}}}}}}\n"
+    )
     assert ringfence("render").err == (
         'ours/mine.yaml:7:45: error: demo-tuned.level: this would loosen the profile\'s "mid"; you can only choose mid or high\n'
     )

@@ -23,12 +23,28 @@ def test_metadata(tmp_path: Path) -> None:
     )  # fmt: skip
     catalog = load_catalog([tmp_path])
     one = catalog.get("demo-one")
-    assert (one.id, one.domain, one.profile, one.floor, one.severity) == ("demo-one", "demo", "baseline", Stage.AUDIT, Severity.HIGH)
+    assert (one.id, one.domain, one.profile, one.floor, one.severity) == (
+        "demo-one",
+        "demo",
+        "baseline",
+        Stage.AUDIT,
+        Severity.HIGH,
+    )
     assert one.rationale == "Line one and line two, which is long enough to be a reason."
     assert one.place == Place("templates/demo/demo-one/control.yaml", 1, 1)
-    assert {p: one.stage(p).value for p in PROFILES} == {"baseline": "audit", "restricted": "audit", "zero-trust": "enforce"}
+    assert {p: one.stage(p).value for p in PROFILES} == {
+        "baseline": "audit",
+        "restricted": "audit",
+        "zero-trust": "enforce",
+    }
     emit = one.emits[0]
-    assert (emit.each, emit.mode, emit.wave, emit.kubernetes, emit.stages) == ("cluster", "own", 4, ">=1.33 <1.36", ("audit", "enforce"))
+    assert (emit.each, emit.mode, emit.wave, emit.kubernetes, emit.stages) == (
+        "cluster",
+        "own",
+        4,
+        ">=1.33 <1.36",
+        ("audit", "enforce"),
+    )
     assert (dict(emit.when), dict(emit.keys)) == ({"cni": ("calico",)}, {"data": "k"})
     assert (one.params["note"].default, one.params["note"].floor) == ("none", "free")
 
@@ -72,7 +88,7 @@ def test_all_errors_of_all_controls_at_once(tmp_path: Path) -> None:
     assert [e.line() for e in caught.value.errors] == [
         'templates/demo/demo-one/control.yaml:5:1: error: severity: "huge" is not a valid choice; choose one of: critical, high, low, medium',
         'templates/demo/demo-one/control.yaml:15:1: error: unknown key "titel"; did you mean "title"?',
-        'templates/demo/demo-three/control.yaml:2:1: error: not YAML: did not find expected node content; check the indentation, quotes'
+        "templates/demo/demo-three/control.yaml:2:1: error: not YAML: did not find expected node content; check the indentation, quotes"
         " and brackets here and just before",
         'templates/demo/demo-two/control.yaml:1:1: error: requires "demo-none", which is no control',
     ]

@@ -135,7 +135,9 @@ def test_places_in_a_stream_are_of_their_own_document() -> None:
 
 
 def test_bound_on_nodes_counts_what_aliases_expand_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "MAX_NODES", 10)
+    monkeypatch.setattr(documents.reading, "MAX_NODES", 10)
     assert load("a: &a [1, 2]\nb: *a\n", "f.yaml").value
-    assert refusal("[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]\n").endswith("more than 10 values, aliases expanded; split the file")
+    assert refusal("[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]\n").endswith(
+        "more than 10 values, aliases expanded; split the file"
+    )
     assert "aliases expand" in refusal("a: &a [1, 2, 3]\nb: [*a, *a]\n")

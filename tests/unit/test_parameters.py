@@ -24,7 +24,9 @@ def test_quantity(text: str, thousandths: int) -> None:
     assert quantity(text) == thousandths
 
 
-@pytest.mark.parametrize("text", ["", "m", "-1", "+1", "1 Gi", "1gi", "1K", "1e3", ".5", "1.", "1,5", "٣", "1Gi\n", "Gi", "1.5.1"])
+@pytest.mark.parametrize(
+    "text", ["", "m", "-1", "+1", "1 Gi", "1gi", "1K", "1e3", ".5", "1.", "1,5", "٣", "1Gi\n", "Gi", "1.5.1"]
+)
 def test_no_quantity(text: str) -> None:
     with pytest.raises(ValueError, match=rf"\A{re.escape(text)}\Z"):
         quantity(text)
@@ -32,7 +34,7 @@ def test_no_quantity(text: str) -> None:
 
 @given(st.decimals(0, 10**9, places=3, allow_nan=False), st.sampled_from(["m", "", "k", "M", "Ki", "Mi"]))
 def test_quantities_compare_as_their_numbers(number: Decimal, suffix: str) -> None:
-    scale = {"m": Decimal("0.001"), "": 1, "k": 1000, "M": 10**6, "Ki": 1024, "Mi": 2**20}[suffix]
+    scale = Decimal({"m": "0.001", "": "1", "k": "1e3", "M": "1e6", "Ki": "1024", "Mi": "1048576"}[suffix])
     exact = number * scale * 1000
     got = quantity(f"{number:f}{suffix}")
     assert 0 <= got - exact < 1, "rounded up to a thousandth"
@@ -59,7 +61,27 @@ GOOD: dict[str, list[Any]] = {
     "mapping": [{}, {"a": [1]}], "mappings": [[], [{}]], "quantity": ["1", "500m"], "duration": ["5m"],
     "cidrs": [[], ["10.0.0.0/8", "fd00::/8", "10.0.0.1"]],
 }  # fmt: skip
-SAMPLES: list[Any] = [None, True, 0, 1.5, "", "a", "1", "500m", "5m", [], [1], ["a"], [True], [None], [{}], {}, {"a": 1}, ["10.0.0.0/8"], ["10.0.0.1/8"]]
+SAMPLES: list[Any] = [
+    None,
+    True,
+    0,
+    1.5,
+    "",
+    "a",
+    "1",
+    "500m",
+    "5m",
+    [],
+    [1],
+    ["a"],
+    [True],
+    [None],
+    [{}],
+    {},
+    {"a": 1},
+    ["10.0.0.0/8"],
+    ["10.0.0.1/8"],
+]
 
 
 @pytest.mark.parametrize("type_", GOOD)
@@ -84,7 +106,11 @@ def test_every_type_takes_its_own_and_refuses_the_rest(type_: str) -> None:
         (param("string"), 1.5, ("expected a string, got number 1.5", 'quote it: "1.5"')),
         (param("string"), True, ("expected a string, got true", 'quote it: "true"')),
         (param("string"), None, ("expected a string, got null", None)),
-        (param("duration"), "1 hour", ('expected a duration, got string "1 hour"', "write a duration such as 30m or 4h")),
+        (
+            param("duration"),
+            "1 hour",
+            ('expected a duration, got string "1 hour"', "write a duration such as 30m or 4h"),
+        ),
         (param("quantity"), 2, ("expected a quantity, got integer 2", 'quote it: "2"')),
         (param("cidrs"), ["x"], ("expected a list of address ranges, got a list", "write ranges such as 10.0.0.0/16")),
     ],

@@ -16,16 +16,16 @@ from ringfence import documents
 from ringfence.arrange import arrange
 from ringfence.build import Builder
 from ringfence.documents import dump, load
-from ringfence.errors import InputError
+from ringfence.errors import InputError, Place
 from ringfence.model import Slot, fill
 from ringfence.render import Renderer, environment
+from ringfence.render.alike import freeze
 from ringfence.render.filters import FILTERS, cel
 from ringfence.render.renderer import in_range
-from ringfence.render.alike import freeze
 from ringfence.render.structure import plain_data
 from ringfence.spec.read import cluster_of
 
-PLACE = documents.Place("x", 1, 1)
+PLACE = Place("x", 1, 1)
 
 
 HEAD = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  namespace: {{ namespace.name }}\n"  # five lines
@@ -78,27 +78,41 @@ def test_a_leftover_brace_is_found_on_its_line(tmp_path: Path, brace: str) -> No
 
 
 def test_structures_are_read_once_and_values_filled_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    template = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  namespace: {{ namespace.name }}\ndata:\n  tier: {{ namespace.tier }}\n" \
+    template = (
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  namespace: {{ namespace.name }}\ndata:\n  tier: {{ namespace.tier }}\n"
         "{% if namespace.api_access %}\n  api: 'yes'\n{% endif %}\n"
+    )
     write_control(small(tmp_path / "c", monkeypatch), "demo-one", {"x.yaml.j2": template})
     spaces: list[Any] = [f"n{i}" for i in range(20)]
     entries = [*spaces, *({"name": f"m{i}", "apiAccess": True} for i in range(20))]
     builder = Builder()
-    resolution = builder.resolve(write_cluster(tmp_path / "w", tenants=[{"name": "t", "owner": "o", "namespaces": entries}]))
+    resolution = builder.resolve(
+        write_cluster(tmp_path / "w", tenants=[{"name": "t", "owner": "o", "namespaces": entries}])
+    )
     read: list[str] = []
-    real = documents.load_marked
-    monkeypatch.setattr("ringfence.render.structure.load_marked", lambda text, file: read.append(text) or real(text, file))
+
+    def load_marked(text: str, file: str) -> Any:
+        read.append(text)
+        return documents.load_marked(text, file)
+
+    monkeypatch.setattr("ringfence.render.structure.load_marked", load_marked)
     fragments = Renderer().render(resolution.cluster, resolution.controls)
     assert (len(fragments), len(read), len({id(f.shape) for f in fragments})) == (40, 2, 2)
-    assert [fill(f.shape.tree, f.values)["metadata"]["namespace"] for f in fragments] == [n.name for n in resolution.cluster.namespaces]
+    assert [fill(f.shape.tree, f.values)["metadata"]["namespace"] for f in fragments] == [
+        n.name for n in resolution.cluster.namespaces
+    ]
 
 
-def test_a_structure_differs_when_a_value_that_is_no_string_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_structure_differs_when_a_value_that_is_no_string_does(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     template = "apiVersion: v1\nkind: ResourceQuota\nmetadata:\n  name: a\n  namespace: {{ namespace.name }}\nspec:\n  hard: {pods: {{ namespace.quota.pods }} }\n"
     write_control(small(tmp_path / "c", monkeypatch), "demo-one", {"x.yaml.j2": template})
     entries = [{"name": f"n{i}", "quota": {"pods": i % 3 + 1}} for i in range(9)]
     builder = Builder()
-    resolution = builder.resolve(write_cluster(tmp_path / "w", tenants=[{"name": "t", "owner": "o", "namespaces": entries}]))
+    resolution = builder.resolve(
+        write_cluster(tmp_path / "w", tenants=[{"name": "t", "owner": "o", "namespaces": entries}])
+    )
     fragments = Renderer().render(resolution.cluster, resolution.controls)
     assert [fill(f.shape.tree, f.values)["spec"]["hard"]["pods"] for f in fragments] == [i % 3 + 1 for i in range(9)]
     assert len({id(f.shape) for f in fragments}) == 3
@@ -109,7 +123,9 @@ def test_origins_are_template_lines_through_loops_and_branches(monkeypatch: pyte
         "{# a comment\n   of two lines #}\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  namespace: {{ namespace.name }}\n"
         "data:\n{% for n in [1, 2] %}\n  k{{ n }}: v\n{% endfor %}\n{% if false %}\n  no: v\n{% endif %}\n  last: |\n    text\n    {{ namespace.owner }}\n  end: v\n"
     ).replace("k{{ n }}", "k")
-    template = template.replace("{% for n in [1, 2] %}\n  k: v\n{% endfor %}", "{% for n in [1] %}\n  k: v\n{% endfor %}")
+    template = template.replace(
+        "{% for n in [1, 2] %}\n  k: v\n{% endfor %}", "{% for n in [1] %}\n  k: v\n{% endfor %}"
+    )
     write_control(small(tmp_path / "c", monkeypatch), "demo-one", {"x.yaml.j2": template})
     builder = Builder()
     resolution = builder.resolve(write_cluster(tmp_path / "w"))
@@ -117,7 +133,9 @@ def test_origins_are_template_lines_through_loops_and_branches(monkeypatch: pyte
     assert {p[-1]: o.line for p, o in shape.origins.items()} == {
         "apiVersion": 3, "kind": 4, "metadata": 5, "name": 6, "namespace": 7, "data": 8, "k": 10, "last": 15, "end": 18,
     }  # fmt: skip
-    assert {(o.control, o.template) for o in shape.origins.values()} == {("demo-one", "templates/demo/demo-one/x.yaml.j2")}
+    assert {(o.control, o.template) for o in shape.origins.values()} == {
+        ("demo-one", "templates/demo/demo-one/x.yaml.j2")
+    }
     assert fill(shape.tree, values)["data"] == {"k": "v", "last": "text\nshop@example.com\n", "end": "v"}
     assert shape.namespace == Slot(0)
 
@@ -143,10 +161,17 @@ ROWS: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
 
 
 @pytest.mark.parametrize(("row", "changes", "emitted"), ROWS, ids=str)
-def test_rows_that_fit_the_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, row: Any, changes: Any, emitted: bool) -> None:
+def test_rows_that_fit_the_cluster(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, row: Any, changes: Any, emitted: bool
+) -> None:
     template = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  namespace: kube-system\n"
     emits = [{"template": "x.yaml.j2", **row}, {"template": "y.yaml.j2", "stages": ["audit"]}]
-    write_control(small(tmp_path / "c", monkeypatch), "demo-one", {"x.yaml.j2": template, "y.yaml.j2": "{# nothing #}\n"}, emits=emits)
+    write_control(
+        small(tmp_path / "c", monkeypatch),
+        "demo-one",
+        {"x.yaml.j2": template, "y.yaml.j2": "{# nothing #}\n"},
+        emits=emits,
+    )
     bundle = Builder().build(write_cluster(tmp_path / "w", **changes))
     assert [m.id for m in bundle] == (["ConfigMap/kube-system/a"] if emitted else [])
     assert bool(bundle.unemitted) is not emitted
@@ -190,10 +215,10 @@ ALIKE = [
     "{% set n = namespace %}{{ n.owner }}",
     "{% set o = namespace.owner %}{{ o }}",
     "{{ namespace.groups.viewer }}",
-    "x{% for namespace in cluster.namespaces %}{{ namespace.owner }}{% endfor %}",
+    "x{% for namespace in cluster.namespaces %}{{ namespace.owner }}{% endfor %}-",
     "{{ namespace['owner'] }}",
     "{{ [namespace.owner, namespace.name] }}",
-    "{% if namespace.owner == 'ann' %}a{% else %}{{ namespace.owner }}{% endif %}",
+    "{% if namespace.owner == 'ann' %}a{% else %}{{ namespace.owner }}{% endif %}-",
     "{{ namespace.quota.pods }}",
     "{{ namespace.quota }}",
     "{{ namespace.metrics_ports }}",
@@ -202,11 +227,22 @@ ALIKE = [
 
 
 @pytest.mark.parametrize("expression", ALIKE)
-def test_namespaces_that_are_laid_out_alike_differ_where_they_differ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, expression: str) -> None:
+def test_namespaces_that_are_laid_out_alike_differ_where_they_differ(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, expression: str
+) -> None:
     template = f"{HEAD}a: {expression}\nb: {{{{ namespace.name }}}}\n"
-    entries = [{"name": f"n{i}", "tier": ("production", "staging")[i % 2], "quota": {"pods": i % 2 + 1}, "metricsPorts": [i % 2 + 1]} for i in range(4)]
+    entries = [
+        {
+            "name": f"n{i}",
+            "tier": ("production", "staging")[i % 2],
+            "quota": {"pods": i % 2 + 1},
+            "metricsPorts": [i % 2 + 1],
+        }
+        for i in range(4)
+    ]
     tenants = [
-        {**tenant(f"t-{o}", o, *({**e, "name": f"{o}-{e['name']}"} for e in entries)), "groups": {"viewer": [f"v-{o}"]}} for o in ("ann", "bob")
+        {**tenant(f"t-{o}", o, *({**e, "name": f"{o}-{e['name']}"} for e in entries)), "groups": {"viewer": [f"v-{o}"]}}
+        for o in ("ann", "bob")
     ]
     fast = render(tmp_path, template, *tenants)
     monkeypatch.setattr(environment, "reads", lambda _: None)
@@ -249,13 +285,16 @@ def test_plain_data_of_look_alikes() -> None:
     assert plain_data(("a", ("b",)), PLACE) == ["a", ["b"]]
 
 
-@pytest.mark.parametrize("value", [2**53 + 1, 1e22, 2.0, float("nan"), float("inf"), b"x", {1: 2}, {"a": {2}}, PLACE, frozenset()], ids=str)
+@pytest.mark.parametrize(
+    "value", [2**53 + 1, 1e22, 2.0, float("nan"), float("inf"), b"x", {1: 2}, {"a": {2}}, PLACE, frozenset()], ids=str
+)
 def test_plain_data_refuses(value: Any) -> None:
     with pytest.raises(InputError):
         plain_data(value, PLACE)
 
 
 def test_frozen_objects_stand_for_themselves() -> None:
-    one, two = replace(PLACE), [{}]
+    one = replace(PLACE)
+    two: list[Any] = [{}]
     assert freeze(one) == freeze(one)
     assert hash(freeze({"a": two, "b": one}))

@@ -43,7 +43,11 @@ def refused(folder: Path, kind: type[RingfenceError] = InputError, **changes: An
 
 @pytest.mark.parametrize(
     ("profile", "stage", "size", "source"),
-    [("baseline", "audit", 9, "default"), ("restricted", "audit", 5, "profile restricted"), ("zero-trust", "enforce", 5, "profile restricted")],
+    [
+        ("baseline", "audit", 9, "default"),
+        ("restricted", "audit", 5, "profile restricted"),
+        ("zero-trust", "enforce", 5, "profile restricted"),
+    ],
 )
 def test_profiles_inherit_from_looser_ones(tmp_path: Path, profile: str, stage: str, size: int, source: str) -> None:
     one = control(tmp_path, profile=profile)
@@ -57,7 +61,9 @@ def test_every_control_is_there_with_stage_off(tmp_path: Path) -> None:
 
 
 def test_an_override_says_where_and_why(tmp_path: Path) -> None:
-    one = control(tmp_path, controls={"demo-one": {"reason": "we are small", "stage": "enforce", "params": {"size": 2}}})
+    one = control(
+        tmp_path, controls={"demo-one": {"reason": "we are small", "stage": "enforce", "params": {"size": 2}}}
+    )
     assert (one.stage, one.params["size"]) == (Stage.ENFORCE, 2)
     assert str(one.param_sources["size"]).endswith(": we are small")
     assert one.param_sources["size"].place.file == "cluster.yaml"
@@ -68,8 +74,12 @@ def test_profiles_of_ones_own_stack_and_floors_hold_between_them(tmp_path: Path)
     build_tree(
         tmp_path,
         {
-            "team.yaml": PROFILE.format(name="team", base="org/base.yaml", body="    reason: team\n    params: {size: 3}\n"),
-            "org/base.yaml": PROFILE.format(name="base", base="restricted", body="    reason: org\n    params: {size: 4}\n    stage: enforce\n"),
+            "team.yaml": PROFILE.format(
+                name="team", base="org/base.yaml", body="    reason: team\n    params: {size: 3}\n"
+            ),
+            "org/base.yaml": PROFILE.format(
+                name="base", base="restricted", body="    reason: org\n    params: {size: 4}\n    stage: enforce\n"
+            ),
         },
     )
     made = resolved(tmp_path, profile="team")
@@ -98,16 +108,34 @@ def test_profiles_that_extend_each_other(tmp_path: Path) -> None:
 
 def test_a_requirement_that_is_off_names_both(tmp_path: Path) -> None:
     told = refused(tmp_path, controls={"demo-one": {"reason": "r", "stage": "off"}})
-    assert told.partition(": error: ")[2] == 'control "demo-two" needs "demo-one", which is off; remove that override, or set "demo-two" off too'
-    assert control(tmp_path, controls={i: {"reason": "r", "stage": "off"} for i in ("demo-one", "demo-two")}).stage is Stage.OFF
+    assert (
+        told.partition(": error: ")[2]
+        == 'control "demo-two" needs "demo-one", which is off; remove that override, or set "demo-two" off too'
+    )
+    assert (
+        control(tmp_path, controls={i: {"reason": "r", "stage": "off"} for i in ("demo-one", "demo-two")}).stage
+        is Stage.OFF
+    )
 
 
 def exception(name: str = "e", control_: str = "demo-one", **scope: Any) -> dict[str, Any]:
-    return {"name": name, "control": control_, "owner": "o", "reason": "r", "ticket": "t", "expires": "2030-01-01", "scope": scope}
+    return {
+        "name": name,
+        "control": control_,
+        "owner": "o",
+        "reason": "r",
+        "ticket": "t",
+        "expires": "2030-01-01",
+        "scope": scope,
+    }
 
 
 def test_exceptions_reach_their_control(tmp_path: Path) -> None:
-    given = [exception("a", namespaces=["shop"]), exception("b", namespaces=["kube-system"]), exception("c", "demo-two", names=["y", "x"])]
+    given = [
+        exception("a", namespaces=["shop"]),
+        exception("b", namespaces=["kube-system"]),
+        exception("c", "demo-two", names=["y", "x"]),
+    ]
     found = {c.id: c for c in resolved(tmp_path, exceptions=given).controls}
     assert found["demo-one"].excepted_namespaces == {"shop", "kube-system"}
     assert found["demo-two"].excepted_names == ("x", "y")

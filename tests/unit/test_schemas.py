@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ringfence.schemas import DATA, SUPPORTED, Problem, SchemaStore, read
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -189,7 +190,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("body", "path", "value", "message", "hint"), WRONG)
-def test_a_wrong_value_is_refused_at_its_place(  # noqa: PLR0913, PLR0917 - one row of WRONG
+def test_a_wrong_value_is_refused_at_its_place(
     store: SchemaStore, body: Body, path: tuple[str | int, ...], value: Any, message: str | None, hint: str | None
 ) -> None:
     schema = store.kind(body["apiVersion"], body["kind"])

@@ -23,17 +23,42 @@ def made(**changes: Any) -> Cluster:
 
 def test_defaults() -> None:
     found = made()
-    assert (found.distribution, found.network["dns"]["mode"], found.components["mesh"], found.delivery["layout"]) == ("kubeadm", "coredns", "none", "plain")
+    assert (found.distribution, found.network["dns"]["mode"], found.components["mesh"], found.delivery["layout"]) == (
+        "kubeadm",
+        "coredns",
+        "none",
+        "plain",
+    )
     assert (found.overrides, found.exemptions, found.registries, found.oidc) == ((), (), (), ())
     (namespace,) = found.namespaces
-    assert (namespace.tier, namespace.api_access, namespace.ingress, namespace.metrics_ports) == ("production", False, True, ())
+    assert (namespace.tier, namespace.api_access, namespace.ingress, namespace.metrics_ports) == (
+        "production",
+        False,
+        True,
+        (),
+    )
     assert namespace.quota == QUOTA_SIZES["medium"]
 
 
 def test_a_namespace_takes_its_tenants_values_and_may_have_its_own() -> None:
     groups = {"nsAdmin": ["a"], "viewer": ["v"]}
-    entries = ["plain", {"name": "own", "tier": "development", "quota": {"pods": 3}, "apiAccess": True, "ingress": False, "metricsPorts": [80]}, {"name": "bare"}]
-    found = made(tenants=[{"name": "t", "owner": "o", "tier": "staging", "quota": "small", "groups": groups, "namespaces": entries}])
+    entries = [
+        "plain",
+        {
+            "name": "own",
+            "tier": "development",
+            "quota": {"pods": 3},
+            "apiAccess": True,
+            "ingress": False,
+            "metricsPorts": [80],
+        },
+        {"name": "bare"},
+    ]
+    found = made(
+        tenants=[
+            {"name": "t", "owner": "o", "tier": "staging", "quota": "small", "groups": groups, "namespaces": entries}
+        ]
+    )
     plain, own, bare = found.namespaces
     assert (plain.tier, plain.quota, plain.production) == ("staging", QUOTA_SIZES["small"], False)
     assert (own.tier, own.api_access, own.ingress, own.metrics_ports) == ("development", True, False, (80,))
@@ -76,7 +101,14 @@ def test_both_families() -> None:
 
 
 def test_components_and_reserved_names() -> None:
-    found = made(components={"mesh": "istio-ambient", "runtime": ["falco"], "secrets": ["vault"], "monitoring": {"namespace": "watch"}})
+    found = made(
+        components={
+            "mesh": "istio-ambient",
+            "runtime": ["falco"],
+            "secrets": ["vault"],
+            "monitoring": {"namespace": "watch"},
+        }
+    )
     assert found.enabled_components == {"istio-ambient", "falco", "vault", "monitoring"}
     assert {"istio-system", "falco", "vault", "watch", "kube-system", "default"} <= set(found.system_namespaces)
     with pytest.raises(InputError, match="is reserved by the platform"):
@@ -86,7 +118,17 @@ def test_components_and_reserved_names() -> None:
 def test_overrides_and_exceptions_know_their_places() -> None:
     found = made(
         controls={"a-b": {"stage": "audit", "params": {"x": 1}, "reason": "r"}},
-        exceptions=[{"name": "e", "control": "a-b", "owner": "o", "reason": "r", "ticket": "t", "expires": "2030-01-01", "scope": {"names": ["n"]}}],
+        exceptions=[
+            {
+                "name": "e",
+                "control": "a-b",
+                "owner": "o",
+                "reason": "r",
+                "ticket": "t",
+                "expires": "2030-01-01",
+                "scope": {"names": ["n"]},
+            }
+        ],
     )
     (override,), (exemption,) = found.overrides, found.exemptions
     text = dump(cluster(controls={"a-b": {"stage": "audit", "params": {"x": 1}, "reason": "r"}})).splitlines()
@@ -125,7 +167,12 @@ def test_a_valid_document_imports_no_pydantic(tmp_path: Path) -> None:
         "read_cluster(Path('cluster.yaml')); print('pydantic' in sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(ROOT / "generator")}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT / "generator")},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout == "False\n"
 
@@ -144,12 +191,12 @@ def test_big_documents_are_read_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> 
     passes: list[bool] = []
     from ringfence import documents
 
-    real = documents._read  # noqa: SLF001 # what is counted
+    real = documents.reading._read  # what is counted
 
     def counted(text: str, file: str, dialect: str, marks: Any) -> Any:
         passes.append(marks is not None)
         return real(text, file, dialect, marks)
 
-    monkeypatch.setattr(documents, "_read", counted)
+    monkeypatch.setattr(documents.reading, "_read", counted)
     made(tenants=[{"name": "t", "owner": "o", "namespaces": [f"n{i}" for i in range(50)]}])
     assert passes == [False]

@@ -43,8 +43,14 @@ def test_a_bundle_finds_its_objects(catalogue: Path, tmp_path: Path) -> None:
 
 
 def test_every_object_and_every_problem_is_named_with_its_line(catalogue: Path, tmp_path: Path) -> None:
-    write_control(catalogue, "demo-one", {"x.yaml.j2": POLICY + '  policyTypes: [In]\n  wrong: 1\n  ingres: []\n'})
-    write_control(catalogue, "demo-two", {"x.yaml.j2": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: b\n  namespace: {{ namespace.name }}\ndata: []\n"})
+    write_control(catalogue, "demo-one", {"x.yaml.j2": POLICY + "  policyTypes: [In]\n  wrong: 1\n  ingres: []\n"})
+    write_control(
+        catalogue,
+        "demo-two",
+        {
+            "x.yaml.j2": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: b\n  namespace: {{ namespace.name }}\ndata: []\n"
+        },
+    )
     assert refused(tmp_path).splitlines() == [
         'templates/demo/demo-one/x.yaml.j2:8:1: error: NetworkPolicy/shop/a: spec.policyTypes.0: "In" is not one of "Ingress", "Egress"',
         'templates/demo/demo-one/x.yaml.j2:9:1: error: NetworkPolicy/shop/a: spec.wrong: unknown field "wrong"',
@@ -55,13 +61,24 @@ def test_every_object_and_every_problem_is_named_with_its_line(catalogue: Path, 
 
 def test_a_string_under_an_enum_is_checked_for_every_object(catalogue: Path, tmp_path: Path) -> None:
     write_control(catalogue, "demo-one", {"x.yaml.j2": POLICY + "  policyTypes: [{{ namespace.owner }}]\n"})
-    tenants = [{"name": o.lower(), "owner": o, "namespaces": [o.lower()]} for o in ("Egress", "Nobody", "Ingress", "Nothing")]
+    tenants = [
+        {"name": o.lower(), "owner": o, "namespaces": [o.lower()]} for o in ("Egress", "Nobody", "Ingress", "Nothing")
+    ]
     told = refused(tmp_path, tenants=tenants).splitlines()
     assert [line.split(": ")[2] for line in told] == ["NetworkPolicy/nobody/a", "NetworkPolicy/nothing/a"]
     assert len(list(build(tmp_path, tenants=tenants[:1]))) == 1
 
 
-NAMES = [("a.b-c", True), ("a:b", False), ("A", False), ("-a", False), ("a" * 253, True), ("a" * 254, False), ("a_b", False), ("a b", False)]
+NAMES = [
+    ("a.b-c", True),
+    ("a:b", False),
+    ("A", False),
+    ("-a", False),
+    ("a" * 253, True),
+    ("a" * 254, False),
+    ("a_b", False),
+    ("a b", False),
+]
 
 
 @pytest.mark.parametrize(("name", "valid"), NAMES)
@@ -70,13 +87,18 @@ def test_names(catalogue: Path, tmp_path: Path, name: str, valid: bool) -> None:
     if valid:
         assert len(list(build(tmp_path))) == 1
     else:
-        assert f'ConfigMap: "{name[:80]}" is no valid name; names are lower-case letters, digits, dashes and dots' in refused(tmp_path)
+        assert (
+            f'ConfigMap: "{name[:80]}" is no valid name; names are lower-case letters, digits, dashes and dots'
+            in refused(tmp_path)
+        )
 
 
-ROLE = "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata:\n  name: \"{name}\"\n  namespace: {{{{ namespace.name }}}}\nrules: []\n"
+ROLE = 'apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata:\n  name: "{name}"\n  namespace: {{{{ namespace.name }}}}\nrules: []\n'
 
 
-@pytest.mark.parametrize(("name", "valid"), [("ringfence:Viewer", True), ("a/b", False), ("a%b", False), ("a b", False)])
+@pytest.mark.parametrize(
+    ("name", "valid"), [("ringfence:Viewer", True), ("a/b", False), ("a%b", False), ("a b", False)]
+)
 def test_names_of_roles_may_hold_colons(catalogue: Path, tmp_path: Path, name: str, valid: bool) -> None:
     write_control(catalogue, "demo-one", {"x.yaml.j2": ROLE.format(name=name)})
     if valid:
@@ -111,7 +133,9 @@ def test_promises_are_asked_only_of_objects_that_are_what_they_say(catalogue: Pa
             "  ingress:\n  - from: [{namespaceSelector: {matchExpressions: {}}}]\n".replace("{}}}]", "{} } }]"),
         )
     ):  # fmt: skip
-        write_control(catalogue, f"demo-c{number}", {"x.yaml.j2": (POLICY + spec).replace("name: a\n", f"name: a{number}\n", 1)})
+        write_control(
+            catalogue, f"demo-c{number}", {"x.yaml.j2": (POLICY + spec).replace("name: a\n", f"name: a{number}\n", 1)}
+        )
     with pytest.raises(Errors) as caught:
         build(tmp_path)
     told = {e.message.split(":")[0] for e in caught.value.errors}
@@ -119,10 +143,24 @@ def test_promises_are_asked_only_of_objects_that_are_what_they_say(catalogue: Pa
 
 
 def test_a_control_that_emits_nothing_says_why(catalogue: Path, tmp_path: Path) -> None:
-    write_control(catalogue, "demo-off", {"x.yaml.j2": CONFIG_MAP}, profile="restricted", stage={"restricted": "enforce"})
+    write_control(
+        catalogue, "demo-off", {"x.yaml.j2": CONFIG_MAP}, profile="restricted", stage={"restricted": "enforce"}
+    )
     emits = [{"template": "x.yaml.j2", "each": "namespace", "stages": ["enforce"]}]
-    write_control(catalogue, "demo-audit", {"x.yaml.j2": CONFIG_MAP}, stage={"baseline": "audit"}, emits=emits, no_audit_form="it is or it is not.")
-    write_control(catalogue, "demo-else", {"x.yaml.j2": CONFIG_MAP}, emits=[{"template": "x.yaml.j2", "when": {"cni": ["cilium"]}}])
+    write_control(
+        catalogue,
+        "demo-audit",
+        {"x.yaml.j2": CONFIG_MAP},
+        stage={"baseline": "audit"},
+        emits=emits,
+        no_audit_form="it is or it is not.",
+    )
+    write_control(
+        catalogue,
+        "demo-else",
+        {"x.yaml.j2": CONFIG_MAP},
+        emits=[{"template": "x.yaml.j2", "when": {"cni": ["cilium"]}}],
+    )
     found = build(tmp_path).unemitted
     assert found["demo-off"].startswith("stage off: default (templates/demo/demo-off/control.yaml:1:1)")
     assert found["demo-audit"] == "no audit form: it is or it is not."

@@ -175,7 +175,8 @@ def _summary(bundle: Bundle, changes: Changes, directory: Path, check: bool, bri
     if brief or check:
         return
     rows = _by_area(bundle, changes.areas)
-    console.table(["area", *(f"controls from {p}" for p in PROFILES), "audit", "enforce", "objects"], rows)
+    console.say("controls by area: by the profile that brings them, by stage; and the objects they give")
+    console.table(["area", *PROFILES, "audit", "enforce", "objects"], rows)
     if bundle.unemitted and console.verbose:
         for id_, why in sorted(bundle.unemitted.items()):
             console.say(f"not emitted: {id_}: {why}")

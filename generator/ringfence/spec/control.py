@@ -50,7 +50,8 @@ class ParamDocument(Model):
     by_profile: dict[Profile, Any] = {}
     floor: Literal["free", "deny", "additive", "subtractive", "at-most", "at-least", "stricter"] = Field(
         default="free",
-        description="How an override may move it: deny not at all; additive or subtractive a list; at-most or at-least a number or quantity; stricter along choices.",
+        description="How an override may move it: deny not at all; additive or subtractive a list; "
+        "at-most or at-least a number or quantity; stricter along choices.",
     )
     choices: list[Line] = Field(default=[], description="For type choice, loosest first.")
     minimum: int | None = None

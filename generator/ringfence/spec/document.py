@@ -64,7 +64,8 @@ class Dns(Model):
 
     mode: Literal["coredns", "nodelocal", "gke-clouddns", "custom"] = Field(
         default="coredns",
-        description="coredns: pods in kube-system; nodelocal: plus the node-local cache; gke-clouddns: the metadata address; custom: addresses below.",
+        description="coredns: pods in kube-system; nodelocal: plus the node-local cache; "
+        "gke-clouddns: the metadata address; custom: addresses below.",
     )
     addresses: list[Annotated[str, Field(pattern=ADDRESS)]] = Field(
         default=[], description="Resolver addresses: the node-local cache's, or the custom resolvers'.", max_length=16
@@ -100,7 +101,7 @@ class Network(Model):
         "flannel",
     ] = Field(
         default="other",
-        description="The network plugin; other is any that enforces NetworkPolicy. flannel enforces none and is refused.",
+        description="The network plugin; other is any that enforces NetworkPolicy. flannel enforces none: refused.",
     )
     dns: Dns = Field(default_factory=Dns)
     apiServer: ApiServer = Field(default_factory=ApiServer)
