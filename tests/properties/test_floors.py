@@ -131,7 +131,7 @@ def test_loosening_is_refused_and_tightening_accepted(control: Control, param: P
 
 def _other(param: Param, before: Any) -> Any:
     """Some other well-formed value."""
-    found = {
+    found: dict[str, Any] = {
         "integer": lambda: before + 1, "strings": lambda: [*before, "x"], "integers": lambda: [*before, 1], "mapping": lambda: {"x": "y"},
         "mappings": lambda: [*before, {"x": "y"}], "quantity": lambda: "7Ki", "duration": lambda: "7s", "cidrs": lambda: [*before, "10.9.0.0/16"],
         "choice": lambda: next(c for c in param.choices if c != before),
@@ -162,7 +162,7 @@ def test_no_override_goes_under_a_stage_floor(control: Control, profile: str) ->
     ("floor", "type_", "before", "value", "loosens"),
     [
         ("at-most", "quantity", "1Gi", "1025Mi", True), ("at-most", "quantity", "1Gi", "1G", False), ("at-most", "quantity", "1", "1000m", False),
-        ("at-most", "duration", "1h", "61m", True), ("at-most", "duration", "1h", "3600s", False), ("at-least", "integer", 3, 2, True),
+        ("at-most", "duration", "1h", "61m", True), ("at-most", "duration", "1h", "3600s", False), ("at-least", "integer", 3, 2, True), ("at-most", "integer", 3, 4, True), ("at-most", "integer", 3, 3, False),
         ("at-least", "integer", 3, 3, False), ("additive", "strings", ["a"], ["b", "a"], False), ("additive", "strings", ["a"], ["b"], True),
         ("subtractive", "strings", ["a", "b"], ["a"], False), ("subtractive", "strings", ["a"], ["a", "b"], True),
         ("stricter", "choice", "b", "c", False), ("stricter", "choice", "b", "a", True), ("deny", "boolean", True, False, True),

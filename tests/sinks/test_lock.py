@@ -12,7 +12,7 @@ from ringfence import __version__
 from ringfence.errors import InputError, StaleError, ToolError
 from ringfence.schemas import SchemaStore
 from ringfence.sinks import lock
-from ringfence.sinks.lock import Lock
+from ringfence.sinks.lock import Lock, templates_digest
 
 HELD = Lock("1.2.3", "a" * 64, "b" * 64, "c" * 64)
 
@@ -57,25 +57,30 @@ def test_digests_follow_metadata_and_templates_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalogue = demo(tmp_path / "a", monkeypatch)
-    profile = build_tree(tmp_path, {"p.yaml": "x"}) / "p.yaml"
-    store = SchemaStore("1.36")
-    first = lock.current(store, lock.templates_digest([str(catalogue)]), [profile])
-    assert first.generator == __version__
+    first = templates_digest([str(catalogue)])
     build_tree(
         catalogue,
         {"demo/demo-each/cases/x.pass/cluster.yaml": "a", "demo/demo-each/probes.yaml": "b", "README.md": "c"},
     )
-    assert lock.current(store, lock.templates_digest([str(catalogue)]), [profile]) == first
+    assert templates_digest([str(catalogue)]) == first
     again = demo(tmp_path / "b", monkeypatch)
-    assert lock.current(store, lock.templates_digest([str(again)]), [profile]) == first, (
-        "where the folder lies does not matter"
-    )
+    assert templates_digest([str(again)]) == first, "where the folder lies does not matter"
     write_control(catalogue, "demo-each", {"configmap.yaml.j2": "{}"})
-    other = lock.current(store, lock.templates_digest([str(catalogue)]), [profile])
-    assert (other.templates != first.templates, other.profiles, other.schemas) == (True, first.profiles, first.schemas)
+    assert templates_digest([str(catalogue)]) != first
+    template = again / "demo/demo-each/configmap.yaml.j2"
+    template.rename(template.with_name("configs.yaml.j2"))
+    assert templates_digest([str(again)]) != first, "a name counts"
+
+
+def test_a_lock_follows_version_profiles_templates_and_schemas(tmp_path: Path) -> None:
+    profile = build_tree(tmp_path, {"p.yaml": "x"}) / "p.yaml"
+    store = SchemaStore("1.36")
+    first = lock.current(store, "digest", [profile])
+    assert (first.generator, first.templates) == (__version__, "digest")
+    assert lock.current(store, "digest", [profile]) == first
+    assert lock.current(SchemaStore("1.35"), "digest", [profile]).schemas != first.schemas
     profile.write_text("y")
-    assert lock.current(store, lock.templates_digest([str(again)]), [profile]).profiles != first.profiles
-    assert lock.current(SchemaStore("1.35"), lock.templates_digest([str(again)]), [profile]).schemas != first.schemas
+    assert lock.current(store, "digest", [profile]).profiles != first.profiles
 
 
 @pytest.fixture

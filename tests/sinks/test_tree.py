@@ -308,6 +308,26 @@ def test_interruption_while_swapping_leaves_whole_files_that_the_next_run_comple
     assert write(made, home / "rendered", check=True).stale is False
 
 
+def test_interruption_while_filling_an_empty_directory_leaves_a_tree_that_is_known_as_ours(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = bundle(home)
+    (home / "rendered").mkdir()
+    real = Path.rename
+
+    def once(source: Path, target: Path) -> Path:
+        real(source, target)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", once)
+        with pytest.raises(KeyboardInterrupt):
+            write(made, home / "rendered")
+    assert strays(home) == []
+    assert write(made, home / "rendered").new == FILES
+    assert write(made, home / "rendered", check=True).stale is False
+
+
 def test_check_reports_and_writes_nothing(home: Path) -> None:
     tree = home / "rendered"
     write(bundle(home), tree)

@@ -279,6 +279,18 @@ def test_expired_exception_fails_the_build_and_changes_no_byte(ringfence: Comman
         assert snapshot_of(Path()) == before
 
 
+def test_a_stale_tree_and_an_expired_exception_are_both_reported(ringfence: Command) -> None:
+    Path("cluster.yaml").write_text(CLUSTER + EXCEPTION)
+    ringfence("render", "--as-of", "2026-01-31")
+    Path("rendered/extra").write_text("x")
+    outcome = ringfence("-q", "render", "--as-of", "2026-02-01", "--check")
+    assert outcome.code == 5
+    assert [line.split(": error: ")[-1].split(";")[0] for line in outcome.err.splitlines()] == [
+        "error: rendered is stale: 1 unknown (extra)",
+        'exception "late" of ann expired on 2026-01-31',
+    ]
+
+
 def test_all_errors_of_a_stage_are_reported_at_once_in_order(ringfence: Command) -> None:
     text = changed("kubeadm", "kubadm").replace("owner:", "ownr:").replace("[shop]", "[5]") + "extra: 1\n"
     assert refused(ringfence, text).splitlines() == [

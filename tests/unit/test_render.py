@@ -65,6 +65,13 @@ def test_what_is_set_for_one_namespace_is_gone_for_the_next(tmp_path: Path) -> N
     assert caught.value.line().startswith(f"{FILE}:7:1: error: template: 'x' is undefined")
 
 
+@pytest.mark.parametrize("value", ["none", "namespace.quota.nothing if false else none"])
+def test_a_null_is_refused_on_its_line(tmp_path: Path, value: str) -> None:
+    with pytest.raises(InputError) as caught:
+        render(tmp_path, f"{HEAD}a: b\nc: {{{{ {value} }}}}\n")
+    assert caught.value.line() == f"{FILE}:7:1: error: a value is null; leave the field out with {{% if %}}"
+
+
 def test_raw_braces_are_text(tmp_path: Path) -> None:
     source = 'a: "{% raw %}{{ foreign }} %} #}{% endraw %} {{ namespace.owner }}"\n'
     assert render(tmp_path, HEAD + source) == [{"a": "{{ foreign }} %} #} shop@example.com"}]

@@ -36,8 +36,6 @@ def write_parts(part: Part, directory: Path, check: bool, jobs: int) -> tuple[Ch
                 rows = tree.put_bundle(bundle, shapes)
             except RingfenceError as bad:
                 errors.append(bad)
-            except OSError as bad:
-                errors.append(disk_error(bad, directory))
             while children:
                 outcome = _collect(*children.pop())
                 if isinstance(outcome, RingfenceError):
