@@ -24,9 +24,11 @@ help: ## list the targets
 setup: .venv/.compiled ## make .venv with everything that developing needs; others do it when it is missing
 
 demo: setup ## render the production example into .demo, and show what came out
-	$(BIN)/ringfence render examples/production/cluster.yaml -o .demo/rendered
-	@find .demo/rendered -type f | LC_ALL=C sort | awk -F / '++files[$$3] <= 4'
-	@echo "... $$(find .demo/rendered -type f | wc -l | tr -d ' ') files below .demo/rendered"
+	@mkdir -p .demo
+	@$(BIN)/ringfence render examples/production/cluster.yaml -o .demo/rendered 2> .demo/summary || { cat .demo/summary >&2; exit 1; }
+	@for folder in .demo/rendered/*/; do find "$$folder" -type f | sort | sed -n '1,4p'; done
+	@echo "... $$(find .demo/rendered -type f | wc -l | tr -d ' ') files below .demo/rendered"; echo
+	@cat .demo/summary
 
 test: setup .venv-scan/.ready ## run every test; ARGS="-k name" picks some
 	$(BIN)/python -m pytest -n auto $(ARGS)
