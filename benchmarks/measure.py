@@ -36,6 +36,7 @@ class Contender:
     command: Callable[[Path], Sequence[str]]
     prepare: Callable[[Path], None] = lambda folder: None  # not timed
     most: int = 100  # timed runs at one size
+    warm: bool = True  # one uncounted run first
 
 
 @dataclass(slots=True)
@@ -90,18 +91,18 @@ def in_turns(
     env: Mapping[str, str],
     repeats: int,
     limit: float = 120,
-    warm: bool = True,
     say: Callable[[str], None] = lambda text: None,
 ) -> tuple[dict[str, Series], dict[str, str]]:
-    """A B C A B C ...: every contender `repeats` times after one uncounted round.
+    """A B C A B C ...: every contender `repeats` times, those that want it after one uncounted run.
 
     Returns the series by name, and why a contender was given up.
     """
     series = {c.name: Series() for c in contenders}
     failed: dict[str, str] = {}
-    for number in range(-1 if warm else 0, repeats):
+    for number in range(-1, repeats):
+        say(f"round {number + 1} of {repeats}")
         for contender in contenders:
-            if contender.name in failed or number >= contender.most:
+            if contender.name in failed or number >= contender.most or (number < 0 and not contender.warm):
                 continue
             try:
                 sample = once(contender, work, env, limit)

@@ -125,7 +125,7 @@ def _pipe(tools: Tools, inputs: Path, run: Path) -> list[str]:
 PEERS = (
     Peer("helm template", 10_000, GROWS, lambda t, i, r: [t["helm"], "template", "bench", f"{i}/helm"], ("helm",)),
     Peer(
-        "helm template --output-dir", 10_000, GROWS,
+        "helm template --output-dir", 5_000, GROWS,
         lambda t, i, r: [t["helm"], "template", "bench", f"{i}/helm", "--output-dir", f"{r}/out"], ("helm",),
     ),
     Peer("helm template | kubeconform", 5_000, GROWS, _pipe, ("helm", "kubeconform")),
@@ -135,16 +135,16 @@ PEERS = (
     ),
     Peer(
         "cdk8s (Python)", 1_000, "it grows linearly from here",
-        lambda t, i, r: [t["cdk8s"], f"{i}/cdk8s/main.py", f"{r}/out"], ("cdk8s",), 3,
+        lambda t, i, r: [t["cdk8s"], f"{i}/cdk8s/main.py", f"{r}/out"], ("cdk8s",), 2,
     ),
     Peer(
         "kapitan (kadet)", 1_000, "it grows linearly from here",
         lambda t, i, r: ["/bin/sh", "-c", f"cd '{i}/kapitan' && exec '{t['kapitan']}' compile --output-path '{r}/out'"],
-        ("kapitan",), 3,
+        ("kapitan",), 2,
     ),
     Peer(
         "kubectl kustomize", 250, "it grows with the square of the number of objects",
-        lambda t, i, r: [t["kubectl"], "kustomize", f"{i}/kustomize/rendered"], ("kubectl",), 3,
+        lambda t, i, r: [t["kubectl"], "kustomize", f"{i}/kustomize/rendered"], ("kubectl",), 2,
     ),
 )  # fmt: skip
 

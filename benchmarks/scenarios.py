@@ -41,10 +41,13 @@ def fleet(run: Any) -> dict[str, Any]:
     def copy(where: Path) -> None:
         shutil.copytree(folder / "clusters", where / "clusters")
 
-    both = [Contender("ringfence", lambda r: [*own, f"{r}/clusters"], copy)]
+    turns = [
+        Contender("ringfence -o -", lambda r: [*own, f"{r}/clusters", "-o", "-"], copy),
+        Contender("ringfence tree", lambda r: [*own, f"{r}/clusters"], copy),
+    ]
     if not run.tools.missing(["helm"]):
-        both.append(Contender("helm loop", lambda r: ["/bin/sh", "-c", loop]))
-    series = run.turns(both, 3)
+        turns.append(Contender("helm loop", lambda r: ["/bin/sh", "-c", loop]))
+    series = run.turns(turns, 3)
     return {"clusters": CLUSTERS, "namespaces": NAMESPACES, **{n: s.data() for n, s in series.items()}}
 
 

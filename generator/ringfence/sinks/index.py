@@ -47,22 +47,13 @@ class Index:
                 return str(found)
         return ""
 
-    def text(self) -> str:
-        """The index as JSON, one file a line, so that a change is a small diff."""
-        head = json.dumps({"apiVersion": API_VERSION, "kind": "Index", "cluster": self.cluster})[1:-1]
-        files = ",\n".join(
-            f'  {json.dumps(path)}: {{"sha256": "{entry.sha256}", "objects": {json.dumps(entry.objects)}}}'
-            for path, entry in sorted(self.files.items())
-        )
-        shapes = ",\n".join(f"  {json.dumps(key)}: {json.dumps(row)}" for key, row in sorted(self.shapes.items()))
-        return f'{{{head},\n"files": {{\n{files}\n}},\n"shapes": {{\n{shapes}\n}}}}\n'
-
 
 class ShapeTable:
     """Collects the shapes of a tree by key: equal structure and origins, equal key, in whichever process."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, dict[str, Any]] = {}
+        self.lines: dict[str, str] = {}  # what the index says of each
+        self.controls: set[str] = set()
         self.areas: Counter[str] = Counter()  # how many objects each area has
 
     def key(self, manifest: Manifest) -> str:
@@ -71,15 +62,34 @@ class ShapeTable:
         plans = manifest.shape.plans
         found: str | None = plans.get("index")
         if found is None:
-            row = describe(manifest.shape)
-            found = plans["index"] = sha256(json.dumps(row).encode()).hexdigest()[:12]
-            plans["index-row"] = row
-        if found not in self.rows:
-            self.rows[found] = plans["index-row"]
+            described = json.dumps(_describe(manifest.shape))
+            found = plans["index"] = sha256(described.encode()).hexdigest()[:12]
+            plans["index-line"] = f"  {json.dumps(found)}: {described}"
+        if found not in self.lines:
+            self.lines[found] = plans["index-line"]
+            self.controls.update(manifest.shape.controls)
         return found
 
+    def update(self, other: ShapeTable) -> None:
+        """Take the shapes of another process."""
+        self.lines.update(other.lines)
+        self.controls |= other.controls
+        self.areas.update(other.areas)
 
-def describe(shape: Shape) -> dict[str, Any]:
+
+def file_line(path: str, digest: str, objects: Mapping[str, str]) -> str:
+    """What the index says of one file: the SHA-256 of its bytes, and its objects' ids with their shapes' keys."""
+    return f'  {json.dumps(path)}: {{"sha256": "{digest}", "objects": {json.dumps(objects)}}}'
+
+
+def index_text(cluster: str, files: Mapping[str, str], shapes: Mapping[str, str]) -> str:
+    """The index as JSON, of the lines of files and shapes by path and key: a change is a small diff."""
+    head = json.dumps({"apiVersion": API_VERSION, "kind": "Index", "cluster": cluster})[1:-1]
+    lines = (",\n".join([lines[key] for key in sorted(lines)]) for lines in (files, shapes))
+    return '{{{},\n"files": {{\n{}\n}},\n"shapes": {{\n{}\n}}}}\n'.format(head, *lines)
+
+
+def _describe(shape: Shape) -> dict[str, Any]:
     """A shape for the index: controls and the origin of every field."""
     return {
         "controls": list(shape.controls),

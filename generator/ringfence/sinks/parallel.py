@@ -42,15 +42,13 @@ def write_parts(part: Part, directory: Path, check: bool, jobs: int) -> tuple[Ch
                     errors.append(outcome)
                 else:
                     rows.extend(Row(*row) for row in outcome[0])
-                    shapes.rows.update(outcome[1].rows)
-                    shapes.areas.update(outcome[1].areas)
+                    shapes.update(outcome[1])
         finally:
             _end(children)
         _raise_flat(errors)
         assert bundle is not None  # noqa: S101 # without errors there is one
         rows += companion_rows(tree, bundle, rows)
-        emitted = {control for row in shapes.rows.values() for control in row["controls"]}
-        unemitted = {id_: why for id_, why in bundle.unemitted.items() if id_ not in emitted}
+        unemitted = {id_: why for id_, why in bundle.unemitted.items() if id_ not in shapes.controls}
         return tree.finish(bundle.cluster.name, rows, shapes), replace(bundle, unemitted=unemitted)
 
 

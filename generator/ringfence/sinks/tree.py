@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -19,7 +19,7 @@ from typing import NamedTuple
 from ringfence.emission import text
 from ringfence.errors import InputError, Place, RingfenceError, ToolError, raise_all
 from ringfence.model import Bundle, Manifest
-from ringfence.sinks.index import NAME, FileEntry, Index, ShapeTable, read_index
+from ringfence.sinks.index import NAME, ShapeTable, file_line, index_text, read_index
 from ringfence.sinks.layout import companions, file_of
 
 _STAGED = ".ringfence-"
@@ -30,8 +30,7 @@ class Row(NamedTuple):
     """One file as it was put: path, digest, objects by id with shape keys, and what became of it."""
 
     path: str
-    sha256: str
-    objects: Mapping[str, str]
+    line: str  # of the index
     change: str  # same | new | changed
 
 
@@ -99,12 +98,12 @@ class Tree:
                 change = "new"
         if change != "same" and not self._check:
             self._stage(path, data)
-        return Row(path, sha256(data).hexdigest(), objects, change)
+        return Row(path, file_line(path, sha256(data).hexdigest(), objects), change)
 
     def _stage(self, path: str, data: bytes) -> None:
         folder = path.rpartition("/")[0]
         if folder not in self._folders:
-            os.makedirs(f"{self._beside}/{folder}", exist_ok=True)  # noqa: PTH103 # no Path objects in a long loop
+            _make(f"{self._beside}/{folder}")
             self._folders.add(folder)
         target = os.open(f"{self._beside}/{path}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         try:
@@ -114,23 +113,23 @@ class Tree:
 
     def finish(self, cluster: str, rows: list[Row], shapes: ShapeTable) -> Changes:
         """Swap the staged files in, drop what the old index lists and the new one doesn't; the index last."""
-        index = Index(cluster, {r.path: FileEntry(r.sha256, r.objects) for r in rows}, shapes.rows)
+        lines = {r.path: r.line for r in rows}
         changes = Changes(
             new=sorted(r.path for r in rows if r.change == "new"),
             changed=sorted(r.path for r in rows if r.change == "changed"),
             same=sum(r.change == "same" for r in rows),
             areas=shapes.areas,
         )
-        data = index.text().encode()
+        data = index_text(cluster, lines, shapes.lines).encode()
         if self._fresh:
             if not self._check:
                 self._create(data)
             return changes
         stale = not _holds(f"{self._place}/{NAME}", data)
-        old = self._old_files() if stale else index.files
-        changes.removed = sorted(p for p in old if p not in index.files and os.path.lexists(self.directory / p))
+        old = self._old_files() if stale else lines.keys()
+        changes.removed = sorted(p for p in old if p not in lines and os.path.lexists(self.directory / p))
         if self._check:
-            changes.unknown = sorted(p for p in self._present() if p not in index.files and p not in old and p != NAME)
+            changes.unknown = sorted(p for p in self._present() if p not in lines and p not in old and p != NAME)
             if not changes.stale and stale:
                 changes.changed = [NAME]
             return changes
@@ -139,10 +138,10 @@ class Tree:
         self._swap(changes, data if stale else None)
         return changes
 
-    def _old_files(self) -> Mapping[str, FileEntry]:
+    def _old_files(self) -> Collection[str]:
         """The files of the index on disk; raises InputError for one that is not to be trusted."""
         old = read_index(self.directory)
-        return old.files if old else {}
+        return old.files if old else ()
 
     def _create(self, index: bytes) -> None:
         self._stage(NAME, index)
@@ -263,6 +262,16 @@ def _is_free(directory: Path) -> bool:
             hint="choose an empty or new directory",
         )
     return True
+
+
+def _make(folder: str) -> None:
+    """Make a folder, its parents too; there are many, most with their parent in place."""
+    try:
+        os.mkdir(folder)  # noqa: PTH102 # no Path objects in a long loop
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+    except FileExistsError:
+        pass  # another process was faster
 
 
 def _holds(path: str, data: bytes) -> bool:

@@ -1,0 +1,64 @@
+"""What is kept between runs saves time and decides nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from catalogues import bodies, demo
+from helpers import write_cluster
+
+from ringfence.build import Builder
+from ringfence.cache import remembered
+from ringfence.errors import InputError
+
+
+class Maker:
+    """Makes values, and counts how often."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self) -> dict[str, list[int]]:
+        self.calls += 1
+        return {"made": [self.calls]}
+
+
+def test_made_once_per_key(tmp_path: Path) -> None:
+    make = Maker()
+    assert [remembered(tmp_path, key, make) for key in ("a", "a", "b", "a")] == [{"made": [n]} for n in (1, 1, 2, 1)]
+
+
+def test_without_a_folder_nothing_is_kept() -> None:
+    make = Maker()
+    assert [remembered(None, "a", make) for _ in range(2)] == [{"made": [1]}, {"made": [2]}]
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff", b"["])
+def test_what_is_damaged_is_made_again(tmp_path: Path, damage: bytes) -> None:
+    make = Maker()
+    remembered(tmp_path, "a", make)
+    (kept,) = tmp_path.iterdir()
+    kept.write_bytes(damage)
+    assert remembered(tmp_path, "a", make) == remembered(tmp_path, "a", make) == {"made": [2]}
+    assert list(tmp_path.iterdir()) == [kept], "nothing half-written stays"
+
+
+def test_a_folder_that_is_gone_costs_time_alone(tmp_path: Path) -> None:
+    make = Maker()
+    assert [remembered(tmp_path / "none", "a", make) for _ in range(2)] == [{"made": [1]}, {"made": [2]}]
+
+
+def test_a_changed_control_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalogue, cache = demo(tmp_path / "c", monkeypatch), tmp_path / "cache"
+    cache.mkdir()
+    file = write_cluster(tmp_path)
+    cold = [m.body for m in Builder(cache=cache).build(file)]
+    assert [m.body for m in Builder(cache=cache).build(file)] == cold == bodies(file)
+    control = catalogue / "demo/demo-once/control.yaml"
+    control.write_text(control.read_text().replace("default: none", "default: other"))
+    assert [m.body for m in Builder(cache=cache).build(file)] == bodies(file) != cold
+    control.write_text("title: 1\n")
+    for _ in range(2):
+        with pytest.raises(InputError):
+            Builder(cache=cache)
