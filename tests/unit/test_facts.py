@@ -10,7 +10,7 @@ from helpers import write_cluster
 
 from ringfence.errors import InputError
 from ringfence.spec import Cluster, read_cluster
-from ringfence.spec.facts import QUOTA_SIZES
+from ringfence.spec.quotas import QUOTA_SIZES
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from helpers import ROOT, cluster, write_cluster
 from ringfence.documents import dump, load
 from ringfence.errors import Errors, InputError
 from ringfence.spec import Cluster, judge
-from ringfence.spec.facts import QUOTA_SIZES
+from ringfence.spec.quotas import QUOTA_SIZES
 from ringfence.spec.read import cluster_of, read_cluster
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ringfence.spec.document import Line, Model
+from ringfence.spec.fields import Line, Model
 
 ID = r"^[a-z0-9]+(-[a-z0-9]+)+$"
 Profile = Literal["baseline", "restricted", "zero-trust"]

@@ -9,156 +9,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag
 
-NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
-CIDR = r"^[0-9a-fA-F:.]+/[0-9]{1,3}$"
-QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
-DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-URL = r"^https://[A-Za-z0-9._~:\[\]-]+(/[A-Za-z0-9._~%:@!$&'()*+,;=/-]*)?$"
-ADDRESS = r"^[0-9a-fA-F:.]+$"
-LINE = r"^[^\r\n]+$"
-# No controls and no white space, spelled out: what \s means differs from one regular-expression engine to the next.
-WORD = r"^[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]+$"
-PREFIX = r"^[a-z0-9-]+:$"
-LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
-LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$"
-REGISTRY = r"^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._/-]*)?/$"
-FOLDER = r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$"
-
-Name = Annotated[
-    str, Field(pattern=NAME, description="DNS-1123 label: lower-case letters, digits and dashes, at most 63.")
-]
-Cidr = Annotated[str, Field(pattern=CIDR, description="An address range such as 10.0.0.0/16 or fd00::/48.")]
-Quantity = Annotated[str, Field(pattern=QUANTITY, description='A Kubernetes quantity such as "500m" or 2Gi.')]
-Labels = dict[Annotated[str, Field(pattern=LABEL_KEY)], Annotated[str, Field(pattern=LABEL_VALUE)]]
-Line = Annotated[str, Field(min_length=1, max_length=500, pattern=LINE)]
-Group = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=250,
-        pattern=WORD,
-        description="A group as the API server sees it, with its prefix.",
-    ),
-]
-
-
-class Model(BaseModel):
-    """Every level refuses keys it does not know and never converts a type."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
-
-
-class Kubernetes(Model):
-    """Which Kubernetes, and who runs its control plane."""
-
-    version: Literal["1.32", "1.33", "1.34", "1.35", "1.36", "1.37"] = Field(description="Minor version, quoted.")
-    distribution: Literal["kubeadm", "rke2", "k3s", "talos", "eks", "gke", "aks", "generic"] = Field(
-        default="generic", description="The distribution decides paths, DNS labels and who owns the control plane."
-    )
-
-
-class Dns(Model):
-    """How pods resolve names; a closed network needs to know it exactly."""
-
-    mode: Literal["coredns", "nodelocal", "gke-clouddns", "custom"] = Field(
-        default="coredns",
-        description="coredns: pods in kube-system; nodelocal: plus the node-local cache; "
-        "gke-clouddns: the metadata address; custom: addresses below.",
-    )
-    addresses: list[Annotated[str, Field(pattern=ADDRESS)]] = Field(
-        default=[], description="Resolver addresses: the node-local cache's, or the custom resolvers'.", max_length=16
-    )
-    port: int = Field(default=53, ge=1, le=65535, description="Port of the resolver pods (OpenShift: 5353).")
-
-
-class ApiServer(Model):
-    """Where pods reach the API server after address translation."""
-
-    addresses: list[Annotated[str, Field(pattern=ADDRESS)]] = Field(
-        default=[], description="Endpoint addresses (kubectl get endpointslices kubernetes -n default).", max_length=64
-    )
-    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
-        default=None, description="Port of the endpoints. Default: 443 on EKS, GKE and AKS, else 6443."
-    )
-
-
-class Network(Model):
-    """Facts about the cluster's network."""
-
-    cni: Literal[
-        "cilium",
-        "calico",
-        "antrea",
-        "canal",
-        "kube-router",
-        "aws-vpc-cni",
-        "azure-cni",
-        "gke-dataplane-v2",
-        "kindnet",
-        "other",
-        "flannel",
-    ] = Field(
-        default="other",
-        description="The network plugin; other is any that enforces NetworkPolicy. flannel enforces none: refused.",
-    )
-    dns: Dns = Field(default_factory=Dns)
-    apiServer: ApiServer = Field(default_factory=ApiServer)
-    podCIDRs: list[Cidr] = Field(default=[], max_length=64)
-    serviceCIDRs: list[Cidr] = Field(default=[], max_length=64)
-    nodeCIDRs: list[Cidr] = Field(default=[], max_length=256, description="Where nodes and control plane live.")
-    ipFamilies: list[Literal["IPv4", "IPv6"]] = Field(default=["IPv4"], min_length=1, max_length=2)
-
-
-class OidcIssuer(Model):
-    """An identity provider that the API server trusts for people."""
-
-    url: Annotated[str, Field(pattern=URL, description="Issuer URL, https.")]
-    audience: Line
-    usernameClaim: Line = "sub"
-    groupsClaim: Line = "groups"
-    prefix: Annotated[str, Field(pattern=PREFIX, description="Prefix of its users and groups, ending in a colon.")] = (
-        "oidc:"
-    )
-
-
-class PlatformGroups(Model):
-    """Groups behind the personas that work on the whole cluster."""
-
-    platformAdmin: list[Group] = Field(default=[], max_length=32)
-    auditor: list[Group] = Field(default=[], max_length=32)
-    breakGlass: list[Group] = Field(
-        default=[], max_length=8, description="Emergency group; keep it empty in the provider until needed."
-    )
-
-
-class Identity(Model):
-    """Who people are."""
-
-    oidc: list[OidcIssuer] = Field(default=[], max_length=16)
-    groups: PlatformGroups = Field(default_factory=PlatformGroups)
-
-
-class Signer(Model):
-    """Who may sign images: a public key, or an identity of a keyless issuer."""
-
-    name: Name
-    images: list[Line] = Field(min_length=1, description="Image prefixes it signs for.")
-    issuer: Annotated[str, Field(pattern=URL)] | None = None
-    subject: Line | None = None
-    publicKeyFile: Line | None = None
-
-
-class Images(Model):
-    """Where images come from."""
-
-    registries: list[Annotated[str, Field(pattern=REGISTRY)]] = Field(
-        default=[],
-        description="Allowed prefixes; each ends with a slash so that no look-alike host matches.",
-        max_length=128,
-    )
-    signers: list[Signer] = Field(default=[], max_length=32)
+from ringfence.spec.fields import DATE, FULL, SHORT, Group, Line, Model, Name, Quantity
+from ringfence.spec.surroundings import Components, Delivery, Identity, Images, Kubernetes, Network
 
 
 class CustomQuota(Model):
@@ -176,9 +30,6 @@ class CustomQuota(Model):
     configMaps: int = Field(default=50, ge=1, le=10_000)
 
 
-SHORT, FULL = "\0short", "\0full"  # no key of a document: reading refuses NUL
-
-
 def _shape(value: Any) -> str:
     return SHORT if isinstance(value, str) else FULL
 
@@ -186,7 +37,6 @@ def _shape(value: Any) -> str:
 Size = Literal["small", "medium", "large"]
 Quota = Annotated[Annotated[Size, Tag(SHORT)] | Annotated[CustomQuota, Tag(FULL)], Discriminator(_shape)]
 Tier = Literal["production", "staging", "development", "untrusted"]
-PodSecurity = Literal["privileged", "baseline", "restricted"]
 
 
 class NamespaceEntry(Model):
@@ -225,79 +75,6 @@ class Tenant(Model):
     quota: Quota = "medium"
     groups: TenantGroups = Field(default_factory=TenantGroups)
     namespaces: list[Namespaces] = Field(min_length=1, max_length=20_000)
-
-
-class Monitoring(Model):
-    """The Prometheus that scrapes workloads."""
-
-    namespace: Name = "monitoring"
-    podLabels: Labels = Field(default={"app.kubernetes.io/name": "prometheus"}, min_length=1)
-
-
-class IngressController(Model):
-    """An ingress or gateway controller that forwards to workloads."""
-
-    namespace: Name
-    podLabels: Labels = Field(default={}, description="Empty for every pod of its namespace.")
-
-
-class OwnNamespace(Model):
-    """A namespace of the platform that no component above brings: a storage driver's, a backup's."""
-
-    name: Name
-    podSecurity: PodSecurity = Field(default="restricted", description="The level its software can be held to.")
-    reason: Line = Field(description="Why it needs that level; it is written on the namespace.")
-    exists: bool = Field(default=False, description="An installer makes it, so it is patched and not owned.")
-
-
-class Components(Model):
-    """What runs on the cluster beside workloads. Each is a choice, typed."""
-
-    mesh: Literal["none", "istio-ambient", "istio-sidecar"] = "none"
-    secrets: list[Literal["external-secrets", "vault", "openbao", "vault-secrets-operator", "sealed-secrets"]] = []
-    admission: Literal["native", "kyverno", "gatekeeper"] = "native"
-    runtime: list[Literal["falco", "tetragon"]] = []
-    monitoring: Monitoring | None = None
-    ingressControllers: list[IngressController] = Field(default=[], max_length=16)
-    namespaces: list[OwnNamespace] = Field(default=[], max_length=256)
-
-
-class FluxSource(Model):
-    """The Flux source that holds the tree."""
-
-    kind: Literal["GitRepository", "OCIRepository", "Bucket"] = "GitRepository"
-    name: Name
-    namespace: Name = "flux-system"
-
-
-class ArgoSource(Model):
-    """The repository that Argo CD reads the tree from."""
-
-    repoURL: Line
-    revision: Line = "main"
-    project: Name = "default"
-
-
-RelativePath = Annotated[
-    str,
-    Field(
-        pattern=FOLDER,
-        max_length=300,
-        description="The tree's folder, from the root of its repository.",
-    ),
-]
-
-
-class Delivery(Model):
-    """How the tree is laid out, and for whom."""
-
-    layout: Literal["plain", "kustomize", "flux", "argocd"] = "plain"
-    files: Literal["area", "object"] = Field(
-        default="area", description="One file a namespace and area, or one an object."
-    )
-    path: RelativePath | None = Field(default=None, description="Needed by flux and argocd.")
-    flux: FluxSource | None = None
-    argocd: ArgoSource | None = None
 
 
 class ControlOverride(Model):

@@ -25,24 +25,6 @@ _KEEP_NODE_ADDRESSES = frozenset({"aws-vpc-cni", "azure-cni", "kindnet"})
 # Source of kubelet probes in an ambient mesh (istio.io, "Ambient and Kubernetes NetworkPolicy").
 _AMBIENT_PROBES = {"IPv4": "169.254.7.127/32", "IPv6": "fd16:9254:7127:1337:ffff:ffff:ffff:ffff/128"}
 
-QUOTA_SIZES: dict[str, dict[str, Any]] = {
-    "small": {
-        "requestsCpu": "2", "requestsMemory": "4Gi", "limitsMemory": "8Gi", "pods": 20,
-        "persistentVolumeClaims": 5, "requestsStorage": "50Gi", "services": 10, "loadBalancers": 0,
-        "secrets": 30, "configMaps": 30,
-    },
-    "medium": {
-        "requestsCpu": "8", "requestsMemory": "16Gi", "limitsMemory": "32Gi", "pods": 60,
-        "persistentVolumeClaims": 15, "requestsStorage": "200Gi", "services": 30, "loadBalancers": 0,
-        "secrets": 80, "configMaps": 80,
-    },
-    "large": {
-        "requestsCpu": "32", "requestsMemory": "64Gi", "limitsMemory": "128Gi", "pods": 250,
-        "persistentVolumeClaims": 50, "requestsStorage": "1Ti", "services": 100, "loadBalancers": 0,
-        "secrets": 250, "configMaps": 250,
-    },
-}  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True)
 class Groups:

@@ -10,7 +10,6 @@ from ringfence.documents import Document, Path, load
 from ringfence.errors import InputError, Place, RingfenceError, raise_all
 from ringfence.model import PROFILES
 from ringfence.spec.facts import (
-    QUOTA_SIZES,
     RESERVED_NAMESPACES,
     Cluster,
     Exemption,
@@ -20,6 +19,7 @@ from ringfence.spec.facts import (
     Tenant,
 )
 from ringfence.spec.judge import judge
+from ringfence.spec.quotas import QUOTA_SIZES
 
 
 def read_cluster(file: FilePath, shown: str | None = None) -> Cluster:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ringfence.spec.document import Line, Model
+from ringfence.spec.fields import Line, Model
 
 SeverityName = Literal["critical", "high", "medium", "low"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ringfence.documents import Document, Path
 from ringfence.errors import InputError, nearest
-from ringfence.spec import document as d
+from ringfence.spec import fields as d
 
 _Schema = Mapping[str, Any]
 
