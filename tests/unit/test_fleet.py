@@ -37,14 +37,18 @@ def tenants(**owners: str) -> list[dict[str, object]]:
     return [{"name": f"t-{name}", "owner": owner, "namespaces": [name]} for name, owner in owners.items()]
 
 
-def test_a_structure_that_is_refused_is_refused_for_every_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_structure_that_is_refused_is_refused_for_every_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_control(small(tmp_path / "c", monkeypatch), "demo-quota", {"quota.yaml.j2": BROKEN})
     builder = Builder()
     for name in ("one", "two"):
         assert refused(builder, write_cluster(tmp_path / name)) == ["ResourceQuota/shop/q"]
 
 
-def test_strings_that_a_schema_judges_are_judged_for_every_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strings_that_a_schema_judges_are_judged_for_every_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_control(small(tmp_path / "c", monkeypatch), "demo-quota", {"quota.yaml.j2": QUOTA})
     builder = Builder()
     assert len(list(builder.build(write_cluster(tmp_path / "fine", tenants=tenants(a="5", b="5", c="1k"))))) == 3
