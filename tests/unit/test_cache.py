@@ -56,7 +56,7 @@ def test_a_changed_control_is_read_again(tmp_path: Path, monkeypatch: pytest.Mon
     cold = [m.body for m in Builder(cache=cache).build(file)]
     assert [m.body for m in Builder(cache=cache).build(file)] == cold == bodies(file)
     control = catalogue / "demo/demo-once/control.yaml"
-    control.write_text(control.read_text().replace("default: none", "default: other"))
+    control.write_text(control.read_text().replace('default: "none"', "default: other"))
     assert [m.body for m in Builder(cache=cache).build(file)] == bodies(file) != cold
     control.write_text("title: 1\n")
     for _ in range(2):
