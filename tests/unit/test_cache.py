@@ -10,7 +10,7 @@ from helpers import write_cluster
 
 from ringfence.build import Builder
 from ringfence.cache import remembered
-from ringfence.errors import InputError
+from ringfence.errors import RingfenceError
 
 
 class Maker:
@@ -60,5 +60,5 @@ def test_a_changed_control_is_read_again(tmp_path: Path, monkeypatch: pytest.Mon
     assert [m.body for m in Builder(cache=cache).build(file)] == bodies(file) != cold
     control.write_text("title: 1\n")
     for _ in range(2):
-        with pytest.raises(InputError):
+        with pytest.raises(RingfenceError):
             Builder(cache=cache)
