@@ -77,9 +77,9 @@ def _grid(xs: Sequence[float], y_low: int, y_high: int, at: object) -> list[str]
 def _labels(ends: Sequence[tuple[float, float, str, str]]) -> list[str]:
     """Names beside the last points, pushed apart where they would overlap."""
     parts = []
-    last = -GAP * 1.0
+    lowest: dict[float, float] = {}  # label of a column so far
     for x, y, name, colour in sorted(ends, key=lambda end: end[1]):
-        last = max(y + 4, last + GAP)
+        last = lowest[x] = max(y + 4, lowest.get(x, -GAP) + GAP)
         weight = ' font-weight="bold"' if name.startswith("ringfence") else ""
         parts.append(f'<text x="{x + 8:.1f}" y="{last:.1f}" fill="{colour}"{weight}>{name}</text>')
     return parts

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 
 from ringfence.errors import InputError, Place, RingfenceError, nearest, raise_all
 from ringfence.invariants import Violation, object_rules, set_rules
@@ -19,6 +20,7 @@ from ringfence.spec.facts import Cluster
 
 # DNS-1123 subdomain; RBAC names may hold colons (k8s.io/apimachinery pkg/api/validation/path).
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?\Z")
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
 _RBAC_NAME = re.compile(r"[^/%\s]{1,253}\Z")
 _RBAC_KINDS = frozenset({"Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding"})
 
@@ -73,7 +75,7 @@ def _check_of(first: Manifest, store: SchemaStore, errors: list[RingfenceError])
         return known
     before = len(errors)
     check = _plan(first, store, errors)
-    if len(errors) == before:
+    if len(errors) == before and not check(first):  # a first object that is refused vouches for nothing
         plans[key] = check
     return check
 
@@ -133,7 +135,21 @@ def _schema_errors(manifest: Manifest, schema: KindSchema) -> list[RingfenceErro
     ]
 
 
+@lru_cache(maxsize=65_536)
+def _is_label(namespace: str) -> bool:
+    return bool(_LABEL.match(namespace))
+
+
 def _name_errors(manifest: Manifest) -> list[RingfenceError]:
+    """A name that is none; a namespace that is none would also name a folder of the tree."""
+    if manifest.namespace and not _is_label(manifest.namespace):
+        return [
+            InputError(
+                f'{manifest.kind}: "{manifest.namespace[:80]}" is no valid namespace',
+                place=place_of(manifest.shape, ("metadata", "namespace")),
+                hint="namespaces are lower-case letters, digits and dashes, at most 63",
+            )
+        ]
     if _NAME.match(manifest.name) or (manifest.kind in _RBAC_KINDS and _RBAC_NAME.match(manifest.name)):
         return []
     return [

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from catalogues import Command, bodies, demo, snapshot_of, write_control
+from catalogues import Command, bodies, demo, small, snapshot_of, write_control
 from helpers import write_cluster
 
 from ringfence.build import Builder
@@ -181,3 +181,13 @@ def test_an_object_of_a_tenants_namespace_comes_from_a_template_that_renders_onc
         "templates/demo/demo-loop/x.yaml.j2:7:1: error: ConfigMap lies in a tenant's namespace, but the template renders once a"
         " cluster; set `each: namespace` in control.yaml"
     )
+
+
+def test_parts_that_write_one_file_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ namespace.name }}\n  namespace: shared\n"
+    write_control(small(tmp_path / "c", monkeypatch), "demo-shared", {"configmap.yaml.j2": shared})
+    tenants = [{"name": "t", "owner": "o", "namespaces": ["a", "b"]}]
+    resolution = Builder().resolve(write_cluster(tmp_path, tenants=tenants))
+    with pytest.raises(RingfenceError, match=r"several namespaces write into 2-guards/shared/demo\.yaml"):
+        write_parts(lambda part: Builder().objects(resolution, part), tmp_path / "out", check=False, jobs=2)
+    assert not (tmp_path / "out").exists()

@@ -165,3 +165,11 @@ def test_a_control_that_emits_nothing_says_why(catalogue: Path, tmp_path: Path) 
     assert found["demo-off"].startswith("stage off: default (templates/demo/demo-off/control.yaml:1:1)")
     assert found["demo-audit"] == "no audit form: it is or it is not."
     assert found.keys() == {"demo-off", "demo-audit", "demo-else"}
+
+
+def test_a_namespace_that_is_none_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outside = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  namespace: ../../outside\n"
+    emits = [{"template": "configmap.yaml.j2"}]
+    write_control(small(tmp_path / "c", monkeypatch), "demo-out", {"configmap.yaml.j2": outside}, emits=emits)
+    with pytest.raises(RingfenceError, match="is no valid namespace"):
+        Builder().build(write_cluster(tmp_path))

@@ -40,6 +40,11 @@ as_of_option = click.option(
 )
 
 
+def _is_cluster(file: Path) -> bool:
+    """Profiles may lie beside clusters; a file named on the command line is read whatever it is."""
+    return b"kind: Cluster" in file.read_bytes()
+
+
 def cluster_files(given: Sequence[str]) -> list[Path]:
     """Files as given; of a folder every cluster.yaml below it, or every *.yaml in it when there is none."""
     found: list[Path] = []
@@ -48,7 +53,7 @@ def cluster_files(given: Sequence[str]) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        inside = sorted(path.glob("**/cluster.yaml")) or sorted(path.glob("*.yaml"))
+        inside = sorted(path.glob("**/cluster.yaml")) or [f for f in sorted(path.glob("*.yaml")) if _is_cluster(f)]
         if not inside:
             raise InputError(
                 "no cluster.yaml below this folder",

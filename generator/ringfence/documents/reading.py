@@ -27,6 +27,7 @@ Path = tuple[str | int, ...]
 MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 64
 _MAX_DIGITS = 20
+_MAX_SCALAR = 100  # a longer plain scalar is text, and spares the patterns below
 MAX_NODES = 2_000_000  # aliases count as what they expand to
 
 _INT = re.compile(r"-?(0|[1-9][0-9]*)\Z")
@@ -236,6 +237,8 @@ class _Reader:
             if len(text) > _MAX_DIGITS:
                 raise self.refuse(event, f"a number of {len(text):,} digits", "quote it, or write a smaller one")
             return int(text)
+        if len(text) > _MAX_SCALAR:
+            return text
         if _FLOAT.match(text):
             return float(text)
         if _ZEROS.match(text):
@@ -252,6 +255,8 @@ class _Reader:
 def _plain_kubectl(event: Any) -> Any:
     """A plain scalar as kubectl reads it (YAML 1.1 booleans, octal and exponent numbers)."""
     text = event.value
+    if len(text) > _MAX_SCALAR:
+        return text
     lower = text.lower()
     if lower in _KUBECTL_BOOL and text in (lower, lower.title(), lower.upper()):
         return _KUBECTL_BOOL[lower]

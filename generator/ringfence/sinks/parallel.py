@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ringfence.errors import Errors, RingfenceError, ToolError, raise_all
+from ringfence.errors import Errors, InputError, RingfenceError, ToolError, raise_all
 from ringfence.model import Bundle
 from ringfence.sinks.index import ShapeTable
 from ringfence.sinks.tree import Changes, Row, Tree, companion_rows, disk_error, opened
@@ -46,6 +47,7 @@ def write_parts(part: Part, directory: Path, check: bool, jobs: int) -> tuple[Ch
         finally:
             _end(children)
         _raise_flat(errors)
+        _raise_flat(_written_twice(rows))
         assert bundle is not None  # noqa: S101 # without errors there is one
         rows += companion_rows(tree, bundle, rows)
         unemitted = {id_: why for id_, why in bundle.unemitted.items() if id_ not in shapes.controls}
@@ -58,6 +60,18 @@ def _end(children: list[tuple[int, int]]) -> None:
         os.close(reader)
         os.kill(pid, signal.SIGTERM)
         os.waitpid(pid, 0)
+
+
+def _written_twice(rows: list[Row]) -> list[RingfenceError]:
+    """Parts share out namespaces, so two of them never write one file; the later would undo the earlier."""
+    twice = sorted(path for path, times in Counter(row.path for row in rows).items() if times > 1)
+    return [
+        InputError(
+            f"several namespaces write into {path}",
+            hint="a template with `each: namespace` writes into that namespace alone",
+        )
+        for path in twice
+    ]
 
 
 def _raise_flat(errors: list[RingfenceError]) -> None:

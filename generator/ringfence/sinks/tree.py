@@ -73,7 +73,7 @@ class Tree:
         self._check = check
         self._fresh = _is_free(directory)
         home = directory.resolve()  # `-o .` has no name of its own
-        self._staging = home.with_name(f".{home.name}{_STAGED}{os.getpid()}")
+        self._staging = _unused(home.with_name(f".{home.name}{_STAGED}{os.getpid()}"))
         self._place, self._beside = str(directory), str(self._staging)
         self._folders: set[str] = set()
 
@@ -262,6 +262,15 @@ def _is_free(directory: Path) -> bool:
             hint="choose an empty or new directory",
         )
     return True
+
+
+def _unused(path: Path) -> Path:
+    """`path`, or with a number behind it: what somebody else left there is not ours to publish."""
+    found, number = path, 0
+    while os.path.lexists(found):
+        number += 1
+        found = path.with_name(f"{path.name}-{number}")
+    return found
 
 
 def _make(folder: str) -> None:

@@ -97,7 +97,11 @@ class PlatformGroups(Model):
 class Identity(Model):
     """Who people are."""
 
-    oidc: list[OidcIssuer] = Field(default=[], max_length=16)
+    oidc: list[OidcIssuer] = Field(
+        default=[],
+        max_length=16,
+        description="For the control plane's files; no control of the cluster plane reads it.",
+    )
     groups: PlatformGroups = Field(default_factory=PlatformGroups)
 
 
@@ -116,10 +120,13 @@ class Images(Model):
 
     registries: list[Annotated[str, Field(pattern=REGISTRY)]] = Field(
         default=[],
-        description="Allowed prefixes; each ends with a slash so that no look-alike host matches.",
+        description="Allowed prefixes, each ending with a slash so that no look-alike host matches. "
+        "For the image controls; none of this release reads it.",
         max_length=128,
     )
-    signers: list[Signer] = Field(default=[], max_length=32)
+    signers: list[Signer] = Field(
+        default=[], max_length=32, description="For the image controls; none of this release reads it."
+    )
 
 
 class Monitoring(Model):
@@ -142,7 +149,10 @@ class OwnNamespace(Model):
     name: Name
     podSecurity: PodSecurity = Field(default="restricted", description="The level its software can be held to.")
     reason: Line = Field(description="Why it needs that level; it is written on the namespace.")
-    exists: bool = Field(default=False, description="An installer makes it, so it is patched and not owned.")
+    exists: bool = Field(
+        default=False,
+        description="An installer makes it: it is patched, not owned, and its service accounts may set guarded labels.",
+    )
 
 
 class Components(Model):
