@@ -181,7 +181,7 @@ def _requirements(resolved: Mapping[str, ResolvedControl], errors: list[Ringfenc
 
 def _unmatched(resolved: Mapping[str, ResolvedControl], cluster: Cluster, errors: list[RingfenceError]) -> None:
     """Exceptions that match nothing: unknown namespaces, or a control that is off."""
-    existing = {n.name for n in cluster.namespaces} | set(cluster.system_namespaces)
+    tenants, system = {n.name for n in cluster.namespaces}, set(cluster.system_namespaces)
     for exemption in cluster.exemptions:
         if exemption.control not in resolved:
             continue
@@ -193,11 +193,18 @@ def _unmatched(resolved: Mapping[str, ResolvedControl], cluster: Cluster, errors
                     hint="remove the exception",
                 )
             )
+        rows = resolved[exemption.control].control.emits
+        existing = tenants if all(row.each == "namespace" for row in rows) else tenants | system
         for name in exemption.namespaces:
             if name not in existing:
+                what = (
+                    f'"{exemption.control}" is for tenants\' namespaces'
+                    if name in system
+                    else f'there is no namespace "{name}"'
+                )
                 errors.append(
                     ExceptionError(
-                        f'exception "{exemption.name}" matches nothing: there is no namespace "{name}"',
+                        f'exception "{exemption.name}" matches nothing: {what}',
                         place=exemption.places["scope"],
                         hint=nearest(name, existing) or "remove it from the exception",
                     )

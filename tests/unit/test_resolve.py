@@ -133,13 +133,17 @@ def exception(name: str = "e", control_: str = "demo-one", **scope: Any) -> dict
 def test_exceptions_reach_their_control(tmp_path: Path) -> None:
     given = [
         exception("a", namespaces=["shop"]),
-        exception("b", namespaces=["kube-system"]),
         exception("c", "demo-two", names=["y", "x"]),
     ]
     found = {c.id: c for c in resolved(tmp_path, exceptions=given).controls}
-    assert found["demo-one"].excepted_namespaces == {"shop", "kube-system"}
+    assert found["demo-one"].excepted_namespaces == {"shop"}
     assert found["demo-two"].excepted_names == ("x", "y")
     assert found["demo-strict"].excepted_namespaces == frozenset()
+
+
+def test_a_system_namespace_is_no_match_for_a_control_of_tenants(tmp_path: Path) -> None:
+    with pytest.raises(ExceptionError, match="is for tenants' namespaces"):
+        resolved(tmp_path, exceptions=[exception("b", namespaces=["kube-system"])])
 
 
 def test_all_errors_at_once_and_input_before_exceptions(tmp_path: Path) -> None:
