@@ -21,7 +21,7 @@ _MODELS = {
     "cluster": ("document", "ClusterDocument"),
     "profile": ("document", "ProfileDocument"),
     "control": ("control", "ControlDocument"),
-    "probes": ("control", "ProbesDocument"),
+    "probes": ("probes", "ProbesDocument"),
     "findings": ("report", "FindingsDocument"),
 }
 KINDS = tuple(_MODELS)
