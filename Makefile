@@ -67,7 +67,7 @@ package: setup ## wheel and sdist into dist/
 	$(BIN)/hatchling build
 
 locks: setup ## resolve every requirements*.lock again; ARGS=--upgrade takes newer releases
-	$(call resolve,requirements.lock,pyproject.toml --extra pulumi --extra scaffold --group dev)
+	$(call resolve,requirements.lock,pyproject.toml --extra cluster --extra pulumi --extra scaffold --group dev)
 	$(call resolve,requirements-scan.lock,--group scan)
 	$(call resolve,requirements-bench.lock,--group bench)
 	$(call resolve,requirements-bench-kapitan.lock,--group bench-kapitan)
