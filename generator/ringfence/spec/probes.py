@@ -1,40 +1,150 @@
-"""Pydantic model of probes.yaml: the request pairs that prove a control. See docs/architecture.md, "A control"."""
+"""Pydantic models of probes.yaml: the request pairs that prove a control. See docs/verify.md, "Writing probes".
+
+What hangs on several keys at once (one request takes one channel, a twin takes over what it leaves out) is told by
+`ringfence.probes.pairs`.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from ringfence.spec.control import StageName
-from ringfence.spec.fields import Line, Model
+from ringfence.spec.fields import FULL, SHORT, Group, Line, Model
+
+Ring = Literal["render", "api", "engine", "node", "cni", "mesh", "host", "cloud"]
+
+
+class Identity(Model):
+    """Somebody made for the probe; one of user, rules, service_account, jwt, certificate and token says how."""
+
+    user: Line | None = Field(default=None, description="A user name; comes as a client certificate.")
+    groups: list[Group] = Field(default=[], description="Groups of `user`.")
+    rules: list[dict[str, Any]] = Field(
+        default=[],
+        description="RBAC rules, cluster-wide, of a ServiceAccount made for the run: somebody whom RBAC lets do this.",
+    )
+    service_account: Line | None = Field(
+        default=None, description="namespace/name; comes as a token of the TokenRequest API."
+    )
+    deleted: bool = Field(default=False, description="The ServiceAccount is deleted after its token was issued.")
+    jwt: dict[str, Any] | None = Field(
+        default=None,
+        description="Claims that differ from a good token's; null leaves one out. exp, iat in seconds from now.",
+    )
+    signed_by: Literal["issuer", "stranger"] = Field(default="issuer", description="Whose key signs the JWT.")
+    certificate: Literal["foreign-ca", "expired"] | None = Field(
+        default=None, description="A client certificate of an administrator that must not be taken."
+    )
+    token: Line | None = Field(default=None, description="A bearer token, as it is.")
+
+
+def _shape(value: Any) -> str:
+    return SHORT if isinstance(value, str) else FULL
+
+
+Who = Annotated[Annotated[Line, Tag(SHORT)] | Annotated[Identity, Tag(FULL)], Discriminator(_shape)]
+Tls = Literal["TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"]
+
+
+class Handshake(Model):
+    """A TLS handshake; refused when the server breaks it off."""
+
+    server: Literal["api", "etcd"] = "api"
+    min: Tls = "TLSv1.0"
+    max: Tls = "TLSv1.3"
+    ciphers: Line | None = Field(default=None, description="Suites offered below TLS 1.3, in OpenSSL's names.")
+
+
+class EtcdRead(Model):
+    """Bytes as etcd holds them. With an object in the request: that object is written first, and its key is read."""
+
+    certificate: Literal["api-server", "none", "cluster-ca", "foreign-ca"] = Field(
+        default="api-server", description="The client certificate shown to etcd."
+    )
+    key: Line | None = Field(default=None, description="The key; that of the written object by default.")
+    contains: Line | None = Field(default=None, description="Admitted when the value holds this; refused when not.")
+
+
+class Discovery(Model):
+    """Group-versions that the API server serves; refused when there is none of this stability."""
+
+    stability: Literal["alpha", "beta", "stable"]
+    allowed: list[Line] = Field(default=[], description="Group-versions that don't count.")
+
+
+class Audited(Model):
+    """The audit event of the request must hold these fields; refused when it differs."""
+
+    event: dict[str, Any] = Field(default={}, description="Fields that the event must hold.")
+    has: list[Literal["requestObject", "responseObject"]] = Field(default=[], description="Bodies it must hold.")
+    select: dict[str, Any] | None = Field(
+        default=None, description="Another event than the request's own: the first later one with these fields."
+    )
 
 
 class Request(Model):
-    """One request of a probe pair."""
+    """One request of a pair, by one channel: verb and resource, path, tls, etcd, or discovery."""
 
-    who: Line = Field(
-        description="A persona or user of the probe: admin, ns-admin, developer, tenant-sa, anonymous, ..."
+    who: Who | None = Field(
+        default=None,
+        description="admin (default), anonymous, nobody, a persona, node:NAME, a ServiceAccount's user name, "
+        "X as Y; or a mapping.",
     )
-    verb: Line
-    resource: Line
-    namespace: Line | None = None
+    verb: Line | None = Field(default=None, description="get, list, create, update, patch, delete, connect, ...")
+    resource: Line | None = Field(default=None, description="plural[.group][/subresource]")
+    namespace: Line | None = Field(default=None, description="<production>, <development>, <tenant>, ... or a name.")
+    name: Line | None = Field(default=None, description="Default: the object's.")
+    base: Line | None = Field(default=None, description="An object that every control of this cluster admits: pod, ...")
     object: Any = None
-    over: dict[str, Any] = Field(
-        default={}, description="Merged over the other request's object: the minimal difference."
+    over: dict[str, Any] = Field(default={}, description="Merged over the object: the minimal difference.")
+    dry_run: bool | None = Field(default=None, description="Default: true for writes of objects.")
+    by: Literal["request", "review"] | None = Field(
+        default=None, description="review: a SubjectAccessReview about it in place of the request."
     )
+    times: int | None = Field(default=None, ge=1, le=100_000, description="Sent so often; refused when one is.")
+    path: Line | None = Field(default=None, description="GET of a URL that is no resource, such as /debug/pprof/.")
+    tls: Handshake | None = None
+    etcd: EtcdRead | None = None
+    discovery: Discovery | None = None
+    returns: Any = Field(default=None, description="Fields the answer must hold, else the request counts as refused.")
+    contains: Line | None = Field(default=None, description="Text the answer must hold, else it counts as refused.")
+    header: dict[Line, Line] = Field(default={}, description="Response headers, likewise.")
+    lifetime: int | None = Field(default=None, description="Seconds that the issued token must live, likewise.")
+    audited: Audited | None = None
+
+
+class Given(Model):
+    """An object that is there while the pair runs."""
+
+    base: Line | None = None
+    object: Any = None
+    over: dict[str, Any] = {}
+    namespace: Line | None = None
+    terminating: bool = Field(default=False, description="Deleted, and held by a finalizer.")
 
 
 class Pair(Model):
     """A request that must be refused with this reason, and its minimally different twin that must pass."""
 
     name: Line
-    ring: Literal["render", "api", "engine", "node", "cni", "mesh", "host", "cloud"]
-    stage: list[StageName] = ["enforce"]
+    ring: Ring
+    stage: list[StageName] = Field(
+        default=["enforce"],
+        description="The control's stages at which it holds. At audit the refused twin passes with a warning.",
+    )
     params: dict[str, Any] = Field(default={}, description="Only where the control's parameters have these values.")
+    when: dict[Literal["distribution", "cni", "admission", "mesh", "component"], list[Line]] = Field(
+        default={}, description="Only on clusters with one of these values."
+    )
+    given: list[Given] = []
     refuse: Request
     reason: Line = Field(description="What the refusal must say, so that no other control's refusal passes for ours.")
-    admit: Request
+    admit: Request = Field(
+        default_factory=Request,
+        description="What differs; all else but `over` is as in `refuse`.",
+    )
 
 
 class ProbesDocument(Model):
