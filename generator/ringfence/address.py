@@ -23,7 +23,7 @@ def locate(bundle: Bundle, what: str) -> Address:
     """The object or field called `what`; raises UsageError with the nearest name."""
     found = _objects(bundle, what)
     if not found:
-        ids = {m.id for m in bundle.manifests}
+        ids = {m.id for m in (*bundle.manifests, *bundle.host)}
         name = re.match(r"[^:]*", what)
         hint = nearest(name[0] if name else what, ids) or "see the objects with `ringfence render -o -`"
         raise UsageError(f'there is no object "{what}" in {bundle.cluster.name}', hint=hint)
@@ -40,7 +40,7 @@ def _objects(bundle: Bundle, what: str) -> list[tuple[str, Manifest]]:
     """Objects that `what` starts with, by full id or, when namespaced, by `Kind/name`."""
     lower = what.lower()
     found: list[tuple[str, Manifest]] = []
-    for manifest in bundle.manifests:
+    for manifest in (*bundle.manifests, *bundle.host):
         for name in dict.fromkeys((manifest.id, f"{manifest.kind}/{manifest.name}")):
             if lower.startswith(name.lower()) and (len(what) == len(name) or what[len(name)] in ":."):
                 found.append((name, manifest))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ringfence.errors import InputError, Place, RingfenceError, raise_all
-from ringfence.model import Joined, Manifest, Origin, Path, Shape, Slot, fill_text
+from ringfence.model import HOST_API, Joined, Manifest, Origin, Path, Shape, Slot, fill_text
 from ringfence.render import Fragment
 
 MANAGED_BY = ("app.kubernetes.io/managed-by", "ringfence")
@@ -211,7 +211,9 @@ def _item_name(shape: Shape, item: Any, key: str, path: Path) -> str:
 
 
 def _decorate(shape: Shape) -> Shape:
-    """The shape with ringfence's own label and annotation, keys in Kubernetes order."""
+    """The shape with ringfence's own label and annotation, keys in Kubernetes order; a host has neither."""
+    if shape.api_version == HOST_API:
+        return replace(shape, controls=tuple(sorted(shape.controls)), plans={})
     tree = shape.tree
     metadata = dict(tree["metadata"])
     labels = {**metadata.get("labels", {}), MANAGED_BY[0]: MANAGED_BY[1]}

@@ -12,7 +12,7 @@ from ringfence import bundled
 from ringfence.cache import remembered
 from ringfence.documents import load
 from ringfence.errors import InputError, Place, RingfenceError, nearest, raise_all
-from ringfence.model import PROFILES, Control, Emit, Param, Severity, Stage, Wave
+from ringfence.model import PROFILES, Control, Emit, Managed, Param, Severity, Stage, Wave
 from ringfence.parameters import loosened, malformed
 from ringfence.spec.judge import judge
 
@@ -73,7 +73,7 @@ def _shown(file: FilePath) -> str:
     return "/".join(("templates", *file.parts[-3:]))
 
 
-_FORMAT = 1  # of what is kept: raise it when a document is read or judged in another way
+_FORMAT = 2  # of what is kept: raise it when a document is read or judged in another way
 
 
 def _read(file: FilePath, cache: FilePath | None, schema: str) -> dict[str, Any]:
@@ -100,10 +100,15 @@ def _control(data: dict[str, Any], file: FilePath) -> Control:
         emits=tuple(_emit(e) for e in data["emits"]),
         requires=tuple(data["requires"]),
         proof=tuple(data["proof"]),
+        managed={name: _managed(m) for name, m in data["managed"].items()},
         audit_form=data["no_audit_form"] or "",
         exceptions=data["exceptions"],
         place=Place(_shown(file), 1, 1),
     )
+
+
+def _managed(data: dict[str, Any]) -> Managed:
+    return Managed(data.get("by") or "", " ".join((data.get("statement") or "").split()), data.get("source") or "")
 
 
 def _param(name: str, data: dict[str, Any]) -> Param:
@@ -156,6 +161,8 @@ def _cross_errors(control: Control, controls: Mapping[str, Control]) -> list[Rin
             refuse(f'emits "{emit.template}", which is not in its folder')
         if emit.beside and emit.beside not in controls:
             refuse(f'emits beside "{emit.beside}", which is no control', nearest(emit.beside, controls))
+    for message in _plane_errors(control):
+        refuse(message)
     if control.profile not in control.stages:
         refuse(f'stage lacks its lowest profile "{control.profile}"')
     ranks = [control.stage(p).rank for p in PROFILES]
@@ -169,6 +176,21 @@ def _cross_errors(control: Control, controls: Mapping[str, Control]) -> list[Rin
     if not control.audit_form and not any("audit" in e.stages for e in control.emits):
         refuse("no template serves stage audit", "add one, or say why in `no_audit_form`")
     return errors
+
+
+def _plane_errors(control: Control) -> Iterator[str]:
+    """The host plane is written once a cluster, in parts that fold; where a provider owns it, somebody says so."""
+    rows = [e for e in control.emits if e.plane == "host"]
+    if any(e.each != "cluster" or not e.fragment or e.mode != "own" for e in rows):
+        yield "a row of plane host needs `each: cluster`, `fragment: true` and `mode: own`"
+    missing = [p for p in ("eks", "gke", "aks") if p not in control.managed]
+    if rows and missing:
+        yield f"emits on the host plane, and managed lacks {', '.join(missing)}"
+    if control.managed and not rows:
+        yield "managed is for controls of the host plane"
+    for name, managed in control.managed.items():
+        if bool(managed.statement) is not bool(managed.source):
+            yield f"managed.{name} needs statement and source, or neither"
 
 
 # Which types a floor can be measured on; `free` and `deny` fit all.

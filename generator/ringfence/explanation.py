@@ -9,7 +9,8 @@ from typing import Any
 
 from ringfence.arrange import CONTROLS, MANAGED_BY
 from ringfence.documents import dump, load_marked
-from ringfence.model import PROFILES, Bundle, Control, Manifest, Origin, Path, ResolvedControl, Source, Wave
+from ringfence.host import forms
+from ringfence.model import HOST_API, PROFILES, Bundle, Control, Manifest, Origin, Path, ResolvedControl, Source, Wave
 from ringfence.reference import (
     FRAMEWORKS,
     audit_line,
@@ -67,7 +68,7 @@ def _in_cluster(one: ResolvedControl, bundle: Bundle) -> Iterator[str]:
     if one.id in bundle.unemitted:
         yield f"  emits nothing: {bundle.unemitted[one.id]}"
     else:
-        found = [m.id for m in bundle.manifests if one.id in m.shape.controls]
+        found = [m.id for m in (*bundle.manifests, *bundle.host) if one.id in m.shape.controls]
         yield f"  writes {len(found)} object{'' if len(found) == 1 else 's'}"
         yield from (f"    {id_}" for id_ in found[:_SHOWN_OBJECTS])
         if len(found) > _SHOWN_OBJECTS:
@@ -106,13 +107,20 @@ def about_object(manifest: Manifest, bundle: Bundle) -> str:
     lines = [
         f"{manifest.id} ({shape.api_version}), wave {int(manifest.wave)} "
         f"({Wave(manifest.wave).name.lower().replace('_', ' ')}){patched}",
-        f"file      {file_of(manifest, bundle.cluster.delivery['files'])}, below the tree",
+        f"file      {_file_of(manifest, bundle)}, below the tree",
         "controls",
         *(f"  {id_}: {controls[id_].control.title} ({controls[id_].stage})" for id_ in shape.controls),
         "",
         *_blame(manifest),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _file_of(manifest: Manifest, bundle: Bundle) -> str:
+    """Where the object lies; settings of a host lie in the files of its distribution."""
+    if manifest.shape.api_version != HOST_API:
+        return file_of(manifest, bundle.cluster.delivery["files"])
+    return ", ".join(f.path for f in forms(bundle) if manifest.id in f.sources)
 
 
 def _blame(manifest: Manifest) -> Iterator[str]:

@@ -45,6 +45,9 @@ class Severity(StrEnum):
         return ("low", "medium", "high", "critical").index(self.value)
 
 
+HOST_API = "host.ringfence/v1alpha1"  # of what the host plane is rendered to: Component, File, Permissions
+
+
 class Wave(IntEnum):
     """Apply order. Nothing in a wave needs anything of a later one."""
 
@@ -97,6 +100,20 @@ class Emit:
     keys: Mapping[str, str]  # list path -> key its items are folded by
 
 
+class Managed(NamedTuple):
+    """What a provider that owns the control plane does instead of a control; each may be empty."""
+
+    by: str  # its setting that keeps the promise; empty where it is the provider's own affair
+    statement: str  # what it documents; empty where it documents nothing
+    source: str
+
+    def __str__(self) -> str:
+        """The mapping in one line."""
+        if self.by:
+            return f"mapped: {self.by}"
+        return f"provider-owned: {self.statement} ({self.source})" if self.statement else "provider-owned, undocumented"
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """A folder under templates/: what it promises, why, and which templates keep the promise."""
@@ -115,6 +132,7 @@ class Control:
     emits: tuple[Emit, ...]
     requires: tuple[str, ...]
     proof: tuple[str, ...]
+    managed: Mapping[str, Managed]  # provider -> what it does instead, for controls of the host plane
     audit_form: str  # "" when the audit stage has a form of its own, else why it can't
     exceptions: str  # namespaces | names | none: what an exception's scope may list
     place: Place
@@ -272,12 +290,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Validated objects of one cluster in apply order; only `validate` makes one."""
+    """Validated objects of one cluster in apply order; only `validate` makes one.
+
+    `manifests` are the cluster plane. `host` is the host plane, in the neutral form of `HOST_API`: `ringfence.host`
+    turns it into the files of a distribution.
+    """
 
     cluster: Any
     controls: tuple[ResolvedControl, ...]
     manifests: tuple[Manifest, ...]
     unemitted: Mapping[str, str] = field(default_factory=dict)  # control -> why it emits nothing here
+    host: tuple[Manifest, ...] = ()
 
     def __iter__(self) -> Iterator[Manifest]:
         return iter(self.manifests)
@@ -285,7 +308,7 @@ class Bundle:
     def find(self, wanted: str) -> Manifest | None:
         """The object called `Kind/name` or `Kind/namespace/name`, without regard to case."""
         lower = wanted.lower()
-        return next((m for m in self.manifests if m.id.lower() == lower), None)
+        return next((m for m in (*self.manifests, *self.host) if m.id.lower() == lower), None)
 
 
 def paths(tree: Any, path: Path = ()) -> Iterable[tuple[Path, Any]]:

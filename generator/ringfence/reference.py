@@ -87,6 +87,8 @@ def emit_words(emit: Emit) -> str:
     parts = [_EACH[emit.each] if emit.template else "emits nothing; the finished tree is held to it"]
     if emit.fragment:
         parts.append("part of an object that several controls write")
+    if emit.plane == "host":
+        parts.append("on hosts")
     if emit.mode == "patch":
         parts.append("patches an object that somebody else owns")
     if emit.kubernetes:

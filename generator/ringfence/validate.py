@@ -13,7 +13,19 @@ from functools import lru_cache
 
 from ringfence.errors import InputError, Place, RingfenceError, nearest, raise_all
 from ringfence.invariants import Violation, object_rules, set_rules
-from ringfence.model import Bundle, Joined, Manifest, Path, ResolvedControl, Shape, Slot, Stage, fill_text, paths
+from ringfence.model import (
+    HOST_API,
+    Bundle,
+    Joined,
+    Manifest,
+    Path,
+    ResolvedControl,
+    Shape,
+    Slot,
+    Stage,
+    fill_text,
+    paths,
+)
 from ringfence.render import fitting, held_back
 from ringfence.schemas import KindSchema, SchemaStore
 from ringfence.spec.facts import Cluster
@@ -36,10 +48,12 @@ def validate(
         if check is None:
             check = checks[manifest.shape] = _check_of(manifest, store, errors)
         errors.extend(check(manifest))
+    host = tuple(m for m in manifests if m.shape.api_version == HOST_API)
+    objects = tuple(m for m in manifests if m.shape.api_version != HOST_API) if host else manifests
     for rule in set_rules() if not errors else ():
-        errors.extend(_broken(rule.control, m, v) for m, v in rule.check(manifests))
+        errors.extend(_broken(rule.control, m, v) for m, v in rule.check(objects))
     raise_all(errors)
-    return Bundle(cluster, tuple(controls), manifests, unemitted(cluster, controls, manifests))
+    return Bundle(cluster, tuple(controls), objects, unemitted(cluster, controls, manifests), host)
 
 
 def unemitted(cluster: Cluster, controls: Sequence[ResolvedControl], manifests: Sequence[Manifest]) -> dict[str, str]:
@@ -59,6 +73,8 @@ def _why_nothing(control: ResolvedControl, cluster: Cluster) -> str:
     if waiting:
         other = control.companions[waiting[0].beside]
         return f"only where {other.id} is enforced; it is {other.stage.value}: {other.stage_source}"
+    if cluster.distribution in control.control.managed:
+        return str(control.control.managed[cluster.distribution])
     if control.stage is Stage.AUDIT and control.control.audit_form:
         return f"no audit form: {control.control.audit_form}"
     return "this cluster and its parameters leave nothing to emit"

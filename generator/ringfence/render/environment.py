@@ -21,13 +21,14 @@ from ringfence.model import ResolvedControl
 from ringfence.render.alike import Alike, Layout, Reads, Shared, reads
 from ringfence.render.filters import FILTERS
 from ringfence.spec.facts import Cluster, Exemption, Groups, Namespace
+from ringfence.spec.hostpaths import HostPaths
 from ringfence.spec.platform import PlatformNamespace
 
 TOKEN_OPEN, TOKEN_CLOSE, MARK_OPEN, MARK_CLOSE = "\ue000", "\ue001", "\ue002", "\ue003"
 _PRIVATE = (TOKEN_OPEN, TOKEN_CLOSE, MARK_OPEN, MARK_CLOSE)
 _MAX_TEMPLATE = 64 * 1024
 _MAX_VALUES = 100_000
-_FACTS = frozenset({Cluster, Exemption, Groups, Namespace, PlatformNamespace, ResolvedControl})
+_FACTS = frozenset({Cluster, Exemption, Groups, HostPaths, Namespace, PlatformNamespace, ResolvedControl})
 
 _ALLOWED: tuple[type[nodes.Node], ...] = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.For, nodes.If, nodes.Assign, nodes.Name, nodes.Const,

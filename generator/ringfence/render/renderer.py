@@ -124,7 +124,8 @@ def fitting(control: ResolvedControl, cluster: Cluster) -> Iterator[Emit]:
         return
     for emit in control.control.emits:
         if (
-            control.stage.value in emit.stages
+            not (emit.plane == "host" and cluster.managed)
+            and control.stage.value in emit.stages
             and in_range(cluster.kubernetes, emit.kubernetes)
             and _facts(cluster, emit)
         ):

@@ -1,7 +1,8 @@
 """Strict schemas of the Kubernetes kinds: would the API server of this version take this object.
 
 The data beside this module is made by `tools/schemas.py`: `kubernetes/<minor>.json` for the built-in kinds,
-`crds/<group>.json` for custom kinds, `index.json` for what is where, `DIGESTS` for their SHA-256.  Nothing is read
+`crds/<group>.json` for custom kinds, `index.json` for what is where, `DIGESTS` for their SHA-256. `host.json`, written
+by hand, has ringfence's own kinds of the host plane.  Nothing is read
 before it is asked for: a store parses one file, a CRD group when one of its kinds is wanted, and a kind is compiled
 (and jsonschema_rs imported) at its first check.
 
@@ -113,6 +114,8 @@ class SchemaStore:
     def _find(self, api_version: str, name: str) -> KindSchema | None:
         if name in self._builtin["kinds"]:
             return KindSchema(name, self._builtin)
+        if name in read("host.json")["kinds"]:
+            return KindSchema(name, read("host.json"))
         group = api_version.rpartition("/")[0]
         if name in read("index.json")["crds"].get(group, ()):
             return KindSchema(name, read(f"crds/{group}.json"))
@@ -142,7 +145,7 @@ class SchemaStore:
 
         mine = f"kubernetes/{self.kubernetes}.json"
         rows = (DATA / "DIGESTS").read_text(encoding="ascii").splitlines()
-        kept = [row for row in rows if row.endswith(f"  {mine}") or "  crds/" in row]
+        kept = [row for row in rows if row.endswith((f"  {mine}", "  host.json")) or "  crds/" in row]
         return hashlib.sha256("\n".join(kept).encode("ascii")).hexdigest()
 
 

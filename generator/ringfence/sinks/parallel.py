@@ -49,7 +49,7 @@ def write_parts(part: Part, directory: Path, check: bool, jobs: int) -> tuple[Ch
         _raise_flat(errors)
         _raise_flat(_written_twice(rows))
         assert bundle is not None  # noqa: S101 # without errors there is one
-        rows += companion_rows(tree, bundle, rows)
+        rows += companion_rows(tree, bundle, rows, shapes)
         unemitted = {id_: why for id_, why in bundle.unemitted.items() if id_ not in shapes.controls}
         return tree.finish(bundle.cluster.name, rows, shapes), replace(bundle, unemitted=unemitted)
 

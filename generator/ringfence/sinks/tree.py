@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from ringfence.emission import text
 from ringfence.errors import InputError, Place, RingfenceError, ToolError, raise_all
+from ringfence.host import forms
 from ringfence.model import Bundle, Manifest
 from ringfence.sinks.index import NAME, ShapeTable, file_line, index_text, read_index
 from ringfence.sinks.layout import companions, file_of
@@ -212,9 +213,13 @@ class Tree:
         shutil.rmtree(self._staging, ignore_errors=True)
 
 
-def companion_rows(tree: Tree, bundle: Bundle, rows: list[Row]) -> list[Row]:
-    """Stage the files that the layout needs beside the objects' own."""
-    return [tree.put(path, content, {}) for path, content in companions(bundle.cluster, (r.path for r in rows)).items()]
+def companion_rows(tree: Tree, bundle: Bundle, rows: list[Row], shapes: ShapeTable) -> list[Row]:
+    """Stage the files that the layout needs beside the objects' own, and those of the host plane."""
+    beside = companions(bundle.cluster, (r.path for r in rows))
+    made = [tree.put(path, content, {}) for path, content in beside.items()]
+    keys = {m.id: shapes.key(m) for m in bundle.host}
+    made += [tree.put(f.path, f.text, {id_: keys[id_] for id_ in f.sources}) for f in forms(bundle)]
+    return made
 
 
 def write(bundle: Bundle, directory: Path, check: bool = False) -> Changes:
@@ -222,7 +227,7 @@ def write(bundle: Bundle, directory: Path, check: bool = False) -> Changes:
     shapes = ShapeTable()
     with opened(directory, check) as tree:
         rows = tree.put_bundle(bundle, shapes)
-        rows += companion_rows(tree, bundle, rows)
+        rows += companion_rows(tree, bundle, rows, shapes)
         return tree.finish(bundle.cluster.name, rows, shapes)
 
 

@@ -76,7 +76,11 @@ class EmitDocument(Model):
     fragment: bool = Field(default=False, description="Part of an object that several controls write.")
     mode: Literal["own", "patch"] = "own"
     wave: Literal[0, 1, 2, 3, 4, 5] = 2
-    plane: Literal["cluster"] = "cluster"
+    plane: Literal["cluster", "host"] = Field(
+        default="cluster",
+        description="host: flags, files and permissions of a control plane or node; see docs/architecture.md. "
+        "A managed cluster has none: `managed` says what its provider does instead.",
+    )
     kubernetes: Annotated[str, Field(pattern=r"^((>=|<)1\.[0-9]+)?( <1\.[0-9]+)?$")] = ""
     stages: list[Literal["audit", "enforce"]] = ["audit", "enforce"]
     when: dict[Literal["distribution", "cni", "admission", "mesh", "component"], list[Line]] = {}
@@ -92,6 +96,21 @@ class EmitDocument(Model):
         default=[], description="Keys of cluster.yaml without which its objects can't be right."
     )
     keys: dict[Line, Line] = Field(default={}, description="Lists that fold with other fragments: path to item key.")
+
+
+class ManagedDocument(Model):
+    """What a provider that owns the control plane does instead of a control of the host plane."""
+
+    by: Line | None = Field(
+        default=None, description="The provider's setting that keeps the promise; left out where the provider owns it."
+    )
+    statement: Annotated[str, Field(min_length=10, max_length=600)] | None = Field(
+        default=None, description="What the provider documents, in our words; left out where it documents nothing."
+    )
+    source: Line | None = Field(default=None, description="Where: document and page title, no address.")
+
+
+Provider = Literal["eks", "gke", "aks"]
 
 
 class ControlDocument(Model):
@@ -111,6 +130,9 @@ class ControlDocument(Model):
     requires: list[Annotated[str, Field(pattern=ID)]] = []
     exceptions: Literal["namespaces", "names", "none"] = Field(
         default="namespaces", description="What an exception's scope may list."
+    )
+    managed: dict[Provider, ManagedDocument] = Field(
+        default={}, description="For a control of the host plane: every provider, by name."
     )
     no_audit_form: Line | None = Field(default=None, description="Why stage audit emits nothing, where it can't emit.")
     proof: list[Literal["render", "api", "engine", "node", "cni", "mesh", "host", "cloud"]] = Field(min_length=1)

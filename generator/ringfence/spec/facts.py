@@ -10,6 +10,7 @@ from typing import Any
 
 from ringfence.errors import Place
 from ringfence.spec import grants
+from ringfence.spec.hostpaths import HostPaths, host_paths
 from ringfence.spec.platform import PlatformNamespace, platform_namespaces
 
 MANAGED = frozenset({"eks", "gke", "aks"})
@@ -102,6 +103,7 @@ class Cluster:
     profile: str
     profile_place: Place  # the file alone for a shipped profile, which can't be wrong
     kubernetes: str  # "1.36"
+    patch: int | None
     distribution: str
     cni: str
     network: Mapping[str, Any]
@@ -122,6 +124,21 @@ class Cluster:
     def managed(self) -> bool:
         """Does a cloud provider own the control plane?"""
         return self.distribution in MANAGED
+
+    @property
+    def minor(self) -> int:
+        """The minor version as a number: 36 of 1.36."""
+        return int(self.kubernetes.partition(".")[2])
+
+    @property
+    def authentication_api(self) -> str:
+        """The apiVersion of AuthenticationConfiguration: GA in 1.34 (KEP-3331)."""
+        return "apiserver.config.k8s.io/v1" if self.minor >= 34 else "apiserver.config.k8s.io/v1beta1"
+
+    @property
+    def host(self) -> HostPaths:
+        """Where this distribution keeps its files on a host."""
+        return host_paths(self.distribution)
 
     @cached_property
     def namespaces(self) -> tuple[Namespace, ...]:

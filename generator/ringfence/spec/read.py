@@ -53,6 +53,7 @@ def _build(data: dict[str, Any], document: Document) -> Cluster:
         profile=data["profile"],
         profile_place=Place(document.file) if data["profile"] in PROFILES else document.place(("profile",)),
         kubernetes=data["kubernetes"]["version"],
+        patch=data["kubernetes"]["patch"],
         distribution=data["kubernetes"]["distribution"],
         cni=network["cni"],
         network=network,

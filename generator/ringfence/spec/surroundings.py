@@ -15,6 +15,9 @@ class Kubernetes(Model):
     """Which Kubernetes, and who runs its control plane."""
 
     version: Literal["1.32", "1.33", "1.34", "1.35", "1.36", "1.37"] = Field(description="Minor version, quoted.")
+    patch: Annotated[int, Field(ge=0, le=99)] | None = Field(
+        default=None, description="Patch release of the control plane, where its files should name one."
+    )
     distribution: Literal["kubeadm", "rke2", "k3s", "talos", "eks", "gke", "aks", "generic"] = Field(
         default="generic", description="The distribution decides paths, DNS labels and who owns the control plane."
     )

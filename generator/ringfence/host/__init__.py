@@ -1,0 +1,7 @@
+"""The host plane of a bundle: from neutral settings to the files that a distribution's hosts take."""
+
+from ringfence.host.files import TreeFile
+from ringfence.host.forms import FOLDER, forms
+from ringfence.host.plan import HostFile, HostPlan, Permission, plan
+
+__all__ = ["FOLDER", "HostFile", "HostPlan", "Permission", "TreeFile", "forms", "plan"]

@@ -1,0 +1,110 @@
+"""Files that lie on a host: as files of the tree, as a table for reviewers, and as a script that puts them in place.
+
+The script takes the role of the host. RINGFENCE_ROOT puts everything below another folder, for images and tests;
+it sets owners when root runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from hashlib import sha256
+from shlex import quote
+from typing import Any, NamedTuple
+
+from ringfence.documents import dump
+from ringfence.host.plan import CONTROL_PLANE, WORKER, HostFile, HostPlan
+
+
+class TreeFile(NamedTuple):
+    """A file of the tree, and the host objects that it comes from."""
+
+    path: str  # below the tree
+    text: str
+    sources: tuple[str, ...]
+
+
+_TABLE = "# What install.sh puts on a host, and what it holds to an owner and a mode.\n"
+_SCRIPT = """\
+#!/bin/sh
+# Puts this folder's files on a host, each with its owner and mode. Run it as root: install.sh control-plane|worker
+# RINGFENCE_ROOT=/some/folder installs below that folder; owners are set when root runs it.
+set -eu
+umask 077
+here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
+root=${RINGFENCE_ROOT:-}
+role=${1:-}
+case $role in
+control-plane | worker) ;;
+*)
+  echo "usage: install.sh control-plane|worker" >&2
+  exit 64
+  ;;
+esac
+owned() { # owner path
+  if [ "$(id -u)" = 0 ]; then chown "$1" "$2"; fi
+}
+put() { # mode owner path
+  mkdir -p "$root$(dirname "$3")"
+  cp "$here/files$3" "$root$3.ringfence-new"
+  chmod "$1" "$root$3.ringfence-new"
+  owned "$2" "$root$3.ringfence-new"
+  mv -f "$root$3.ringfence-new" "$root$3"
+}
+folder() { # mode owner path
+  mkdir -p "$root$3"
+  chmod "$1" "$root$3"
+  owned "$2" "$root$3"
+}
+hold() { # mode owner path, where it exists
+  for found in "$root"$3; do # the pattern is meant to expand
+    [ -e "$found" ] || continue
+    chmod "$1" "$found"
+    owned "$2" "$found"
+  done
+}
+"""
+
+
+def host_files(plan: HostPlan, left_out: Collection[str]) -> list[TreeFile]:
+    """`host/files/<path>` for every file but those left out, `host/files.yaml` and `host/install.sh`."""
+    files = plan.without(left_out)
+    made = [TreeFile(f"host/files{f.path}", f.text, (f.source,)) for f in files]
+    if not files and not plan.permissions:
+        return made
+    made.append(TreeFile("host/files.yaml", _TABLE + dump(_table(plan, files)), ()))
+    made.append(TreeFile("host/install.sh", _script(plan, files), ()))
+    return made
+
+
+def _table(plan: HostPlan, files: Collection[HostFile]) -> dict[str, Any]:
+    return {
+        "files": [
+            {
+                "path": f.path,
+                "mode": f.mode,
+                "owner": f.owner,
+                "roles": list(f.roles),
+                "sha256": sha256(f.text.encode()).hexdigest(),
+            }
+            for f in files
+        ],
+        "permissions": [
+            {"path": p.path, "mode": p.mode, "owner": p.owner, "roles": list(p.roles)} for p in plan.permissions
+        ],
+    }
+
+
+def _script(plan: HostPlan, files: Collection[HostFile]) -> str:
+    lines = [_SCRIPT]
+    for role in (CONTROL_PLANE, WORKER):
+        inside = [
+            f"folder {p.mode} {p.owner} {quote(p.path)}" for p in plan.permissions if p.create and role in p.roles
+        ]
+        inside += [f"put {f.mode} {f.owner} {quote(f.path)}" for f in files if role in f.roles]
+        inside += [f'RINGFENCE_ROOT="$root" sh "$root"{quote(f.path)}' for f in files if f.run and role in f.roles]
+        inside += [
+            f"hold {p.mode} {p.owner} {quote(p.path)}" for p in plan.permissions if not p.create and role in p.roles
+        ]
+        if inside:
+            lines.append(f'if [ "$role" = {role} ]; then\n' + "".join(f"  {line}\n" for line in inside) + "fi\n")
+    return "".join(lines)
