@@ -1,73 +1,93 @@
-"""Build one of the Go tools that tests and benchmarks judge by, into a cache outside the work tree.
+"""Find the programs of the test rig, or build them from the Go modules beside this file.
 
-    python tools/build.py kube-score      prints the path of the binary
+    python tools/build.py                  every program; the paths, one a line, in the order of building
+    python tools/build.py --tier core      etcd, the control plane, kubeadm, Pulumi with its provider and Python host
+    python tools/build.py --tier judges    kube-bench, talos-validate, kms-plugin, kubeconform, kube-score
+    python tools/build.py kube-score etcd  those
+    python tools/build.py --list           name, version, `path`, `cache` or `missing`, and where; builds nothing
 
-The cache is keyed by the content of the tool's module files and Go's version, so a change builds anew and
-an unchanged tool costs nothing. Without Go it exits 3 and says so.
+Exit codes: 0; 1 a build failed or a disk is too small; 2 wrong usage; 3 something has to be built and there is no Go
+for it; 130 or 143 interrupted. Progress goes to standard error, paths and the list to standard output.
+
+What readers of the cache may rely on (ringfence.sandbox looks programs up without this file and without Go):
+
+- The cache folder is `$RINGFENCE_TOOLS_CACHE/ringfence-tools`, else `$XDG_CACHE_HOME/ringfence-tools`, else
+  `~/.cache/ringfence-tools`. It may be deleted at any time that no build runs.
+- `tools.json` in it maps the name of each program built last to `{"path": absolute path, "version": as its project
+  writes it, "key": ..., "source": ...}`. It is replaced whole, so a reader sees an old or a new one, never half of one.
+  A path in it may have been deleted: look.
+- Files beside a program: `pulumi-language-python-exec` beside `pulumi-language-python`, and `cfg/` beside `kube-bench`.
+  They have entries of their own (`pulumi-language-python-exec`, `kube-bench-cfg`), as has the folder
+  `pod-security-fixtures`: `{baseline,restricted}/v1.{32..35}/{pass,fail}/*.yaml` of k8s.io/pod-security-admission.
+- A program on PATH with a version that fits is taken before the cache (`builder/fitting.py` says what fits).
+
+A build uses a Go build cache of its own inside the cache folder, shared by all programs of one run and removed when the
+run ends, however it ends. RINGFENCE_TOOLS_GOCACHE=folder uses that build cache instead and keeps it. Downloaded modules
+go to Go's own module cache, which is never emptied from here. A second run waits for the first.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
-import subprocess
+import argparse
+import signal
 import sys
-import tempfile
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-# package to build in each module; the module pins its version
-PACKAGES = {
-    "kube-score": "github.com/zegl/kube-score/cmd/kube-score",
-    "kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform",
-}
-NO_GO = 3
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from builder.compiling import BuildError, NoGoError
+from builder.cost import DiskError
+from builder.families import TIERS
+from builder.providing import Rig, UnknownToolError
+
+FAILED, USAGE, NO_GO = 1, 2, 3
 
 
-class NoGoError(RuntimeError):
-    """Go is not on PATH."""
+def say(line: str) -> None:
+    """One line of progress."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
-def cache() -> Path:
-    """The folder of built tools."""
-    base = os.environ.get("RINGFENCE_TOOLS_CACHE") or os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "ringfence-tools"
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Find or build the programs of the test rig.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a program; all without any")
+    parser.add_argument("--tier", action="append", default=[], choices=TIERS, help="all programs of a tier")
+    parser.add_argument("--list", action="store_true", help="say what is where, and build nothing")
+    return parser.parse_args(arguments)
 
 
-def build(name: str) -> Path:
-    """The built tool; raises NoGoError without Go, CalledProcessError when it does not build."""
-    go = shutil.which("go")
-    if not go:
-        raise NoGoError(f"{name} needs Go to be built: install Go 1.26 or newer")
-    module = HERE / name
-    version = subprocess.run([go, "version"], capture_output=True, text=True, check=True).stdout
-    key = hashlib.sha256(version.encode() + b"".join(f.read_bytes() for f in sorted(module.glob("go.*")))).hexdigest()
-    binary = cache() / key[:16] / name
-    if binary.is_file():
-        return binary
-    binary.parent.mkdir(parents=True, exist_ok=True)
-    sys.stderr.write(f"building {name} (half a minute, once)\n")
-    with tempfile.TemporaryDirectory() as work:
-        flags = "-trimpath -buildvcs=false -mod=readonly"
-        env = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": flags, "GOCACHE": f"{work}/cache"}
-        beside = binary.with_suffix(f".{os.getpid()}")
-        command = [go, "build", "-ldflags", "-s -w", "-o", str(beside), PACKAGES[name]]
-        subprocess.run(command, cwd=module, env=env, check=True, stdout=sys.stderr)
-        beside.replace(binary)
-    return binary
+def interrupted(number: int, _frame: object) -> None:
+    """End as after Ctrl-C when told to end, so that what is half built is removed."""
+    sys.exit(128 + number)
 
 
-def main() -> int:
-    """Build the tools named on the command line, or all."""
+def main(arguments: list[str]) -> int:
+    """Run as a command; returns the exit code."""
+    asked = parse(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
+    rig = Rig(say)
     try:
-        for name in sys.argv[1:] or sorted(PACKAGES):
-            sys.stdout.write(f"{build(name)}\n")
+        wanted = rig.select(asked.names, asked.tier)
+        if asked.list:
+            for tool in (rig.locate(family, part) for family, part in wanted):
+                sys.stdout.write(f"{tool.name:28} {tool.version:9} {tool.where:8} {tool.path or ''}".rstrip() + "\n")
+        else:
+            for tool in rig.provide(wanted):
+                sys.stdout.write(f"{tool.path}\n")
+    except UnknownToolError as bad:
+        say(f"error: {bad.args[0]}")
+        return USAGE
     except NoGoError as bad:
-        sys.stderr.write(f"{bad}\n")
+        say(f"error: {bad}")
         return NO_GO
+    except (BuildError, DiskError) as bad:
+        say(f"error: {bad}")
+        return FAILED
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
