@@ -12,6 +12,7 @@ from ringfence.model import Param
 _SUFFIX = {"m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15}
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50}
 _QUANTITY = re.compile(r"([0-9]+)(?:\.([0-9]+))?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?\Z")
+_PATH = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+\Z")  # nothing that a shell or a mount would read otherwise
 _DURATION = re.compile(r"([0-9]+)(s|m|h|d)\Z")
 
 
@@ -114,10 +115,12 @@ _TYPES: dict[str, tuple[str, Any]] = {
     "mappings": ("a list of mappings", lambda v: _all(dict, v)),
     "quantity": ("a quantity", lambda v: _parses(quantity, v)),
     "duration": ("a duration", lambda v: _parses(duration, v)),
+    "path": ("an absolute path", lambda v: isinstance(v, str) and bool(_PATH.match(v))),
     "cidrs": ("a list of address ranges", lambda v: _all(str, v) and all(_parses(ipaddress.ip_network, c) for c in v)),
 }
 _HINTS = {
     "quantity": 'write a quantity such as "500m", "2" or 4Gi',
     "duration": "write a duration such as 30m or 4h",
+    "path": "write a path such as /mnt/safe, without a slash at its end",
     "cidrs": "write ranges such as 10.0.0.0/16",
 }

@@ -44,6 +44,7 @@ class ParamDocument(Model):
         "quantity",
         "duration",
         "cidrs",
+        "path",
         "choice",
     ]
     default: Any

@@ -6,7 +6,8 @@ Sources: kubeadm's constants (k8s.io/kubernetes cmd/kubeadm/app/constants); RKE2
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,9 @@ class HostPaths:
     logs: str  # audit logs of the API server
     kubelet: str  # the kubelet's own files
     scripts: str  # what an administrator runs
+    kubelet_client_ca: str  # whose clients the kubelet believes
+    server_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # K3s and RKE2: path -> mode, owner
+    agent_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 _KUBEADM = HostPaths(
@@ -34,6 +38,7 @@ _KUBEADM = HostPaths(
     logs="/var/log/kubernetes/audit",
     kubelet="/var/lib/kubelet",
     scripts="/usr/local/sbin",
+    kubelet_client_ca="/etc/kubernetes/pki/ca.crt",
 )
 _TALOS = HostPaths(
     config="/var/lib/ringfence",
@@ -45,10 +50,17 @@ _TALOS = HostPaths(
     logs="/var/log/audit/kube",
     kubelet="/var/lib/kubelet",
     scripts="/var/lib/ringfence",
+    kubelet_client_ca="/etc/kubernetes/pki/ca.crt",
 )
 
 
+def _held(modes: Mapping[str, str]) -> Mapping[str, Mapping[str, str]]:
+    return {path: {"mode": mode, "owner": "root:root"} for path, mode in modes.items()}
+
+
 def _rancher(name: str) -> HostPaths:
+    data, settings = f"/var/lib/rancher/{name}", f"/etc/rancher/{name}"
+    manifests = {f"{data}/agent/pod-manifests/*.yaml": "0600"} if name == "rke2" else {}  # K3s has no static pods
     return HostPaths(
         config=f"/etc/rancher/{name}/ringfence",
         pki=f"/var/lib/rancher/{name}/server/tls",
@@ -59,6 +71,26 @@ def _rancher(name: str) -> HostPaths:
         logs=f"/var/lib/rancher/{name}/server/logs",
         kubelet="/var/lib/kubelet",
         scripts="/usr/local/sbin",
+        kubelet_client_ca=f"{data}/agent/client-ca.crt",
+        server_files=_held(
+            {
+                f"{settings}/config.yaml": "0600",
+                f"{settings}/{name}.yaml": "0600",
+                **manifests,
+                f"{data}/server/cred/*.kubeconfig": "0600",
+                f"{data}/server/tls/*.crt": "0644",
+                f"{data}/server/tls/*.key": "0600",
+                f"{data}/server/tls/etcd/*.crt": "0644",
+                f"{data}/server/tls/etcd/*.key": "0600",
+            }
+        ),
+        agent_files=_held(
+            {
+                f"{data}/agent/*.key": "0600",
+                f"{data}/agent/*.kubeconfig": "0600",
+                f"{data}/agent/client-ca.crt": "0644",
+            }
+        ),
     )
 
 
