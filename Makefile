@@ -16,7 +16,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 export PIP_NO_INPUT := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test check lint arch types goldens docs schemas scan bench package locks clean
+.PHONY: help setup demo tools test cluster check lint arch types goldens docs schemas scan bench package locks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -30,8 +30,15 @@ demo: setup ## render the production example into .demo, and show what came out
 	@echo "... $$(find .demo/rendered -type f | wc -l | tr -d ' ') files below .demo/rendered"; echo
 	@cat .demo/summary
 
-test: setup .venv-scan/.ready ## run every test; ARGS="-k name" picks some
+tools: setup ## build the test rig's programs that are not on PATH; needs Go, 20 minutes once
+	@$(BIN)/python tools/build.py >/dev/null
+	@$(BIN)/python tools/build.py --list
+
+test: setup .venv-scan/.ready ## run every test that this machine can run and say which it can't (make tools); ARGS="-k name" picks some
 	$(BIN)/python -m pytest -n auto $(ARGS)
+
+cluster: setup ## only the tests on a real control plane, with what make tools built
+	$(BIN)/python -m pytest tests/cluster $(ARGS)
 
 check: lint types arch test ## everything that CI runs
 
