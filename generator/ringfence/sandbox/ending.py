@@ -1,0 +1,29 @@
+"""The end of a sandbox that another process started: whatever of it still runs, its sockets and its folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from ringfence.sandbox.processes import Identity, end
+from ringfence.sandbox.state import Folder, Record
+
+_SUPERVISOR = 45.0  # seconds: it gives each component ten
+_COMPONENT = 2.0  # without a supervisor nobody waits for an orderly end
+
+
+def stop(record: Record) -> bool:
+    """End the supervisor, which ends its components, and then what a killed one left; did anything run?"""
+    running = record.running
+    if record.owner:
+        end(record.owner, _SUPERVISOR)
+    for component in reversed(record.components):  # the API server before etcd
+        end(Identity(component["pid"], component["started"]), _COMPONENT)
+    return bool(running)
+
+
+def remove(folder: Folder, record: Record | None) -> None:
+    """Remove the state of an ended sandbox."""
+    if record and record.sockets and Path(record.sockets).name.startswith("ringfence-"):
+        shutil.rmtree(record.sockets, ignore_errors=True)
+    folder.clear()

@@ -1,0 +1,96 @@
+"""What a sandbox runs: the files under `host/` of a rendered tree, as one control-plane host takes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ringfence.documents import load_all
+from ringfence.errors import InputError, Place
+
+if TYPE_CHECKING:
+    from ringfence.build import Builder
+    from ringfence.host import TreeFile
+
+_MANAGED = {"eks": "Amazon EKS", "gke": "Google GKE", "aks": "Azure AKS"}
+KUBEADM, INSTALL, _FILES = "kubeadm.yaml", "install.sh", "files"
+
+
+@dataclass(frozen=True, slots=True)
+class HostFiles:
+    """`tree` is path below `host/` → text; `name` is the cluster's."""
+
+    name: str
+    tree: Mapping[str, str]
+
+    @classmethod
+    def of_tree(cls, name: str, files: Iterable[TreeFile]) -> HostFiles:
+        """From what `ringfence.host` gives for kubeadm."""
+        return cls(name, {f.path.removeprefix("host/"): f.text for f in files})
+
+    @classmethod
+    def of_cluster(cls, file: Path, shown: str | None = None, builder: Builder | None = None) -> HostFiles:
+        """From a cluster.yaml, in kubeadm's form whatever its distribution; InputError where there are no hosts."""
+        from ringfence import host
+        from ringfence.build import Builder
+        from ringfence.host import kubeadm
+
+        bundle = (builder or Builder()).build(file, shown)
+        cluster = bundle.cluster
+        if cluster.distribution in _MANAGED:
+            raise InputError(
+                f"{cluster.name} has no host files: {_MANAGED[cluster.distribution]} runs its control plane",
+                place=Place(shown or file.as_posix()),
+                hint="start a sandbox from a cluster.yaml of another distribution, and apply this tree to it",
+            )
+        return cls.of_tree(cluster.name, kubeadm.form(host.plan(bundle), cluster))
+
+    @property
+    def kubeadm(self) -> str:
+        """The configuration of `kubeadm init`."""
+        return self.tree[KUBEADM]
+
+    @property
+    def install(self) -> bool:
+        """Is there a script that puts files on a host?"""
+        return INSTALL in self.tree
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Absolute path on the host → text."""
+        return {p.removeprefix(_FILES): t for p, t in self.tree.items() if p.startswith(f"{_FILES}/")}
+
+    def with_files(self, changes: Mapping[str, str]) -> HostFiles:
+        """The same with other texts; keys are absolute paths on the host."""
+        return replace(self, tree={**self.tree, **{f"{_FILES}{p}": t for p, t in changes.items()}})
+
+    @property
+    def digest(self) -> str:
+        """The same files have the same digest."""
+        return sha256(self.to_json().encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """For the state folder."""
+        return json.dumps({"name": self.name, "tree": dict(sorted(self.tree.items()))}, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> HostFiles:
+        """What `to_json` wrote."""
+        found = json.loads(text)
+        return cls(found["name"], found["tree"])
+
+
+def is_structured(path: str) -> bool:
+    """Is this a configuration file, and no script or unit?"""
+    return path.endswith((".yaml", ".yml", ".json"))
+
+
+def structured(path: str, text: str) -> list[Any] | None:
+    """The documents of a configuration file; None for any other file."""
+    if not is_structured(path):
+        return None
+    return [d.value for d in load_all(text, path)]
