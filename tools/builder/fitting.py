@@ -22,6 +22,7 @@ from pathlib import Path
 
 from .families import ETCD, HERE, KUBE
 
+PATIENCE = 10.0  # seconds for a program to say its version
 OLDEST_PULUMI = (3, 230)
 OLDEST_PROVIDER = (4, 25)
 LANGUAGE_HOST = ("pulumi-language-python", "pulumi-language-python-exec")
@@ -59,7 +60,7 @@ def _asked(path: Path, *arguments: str) -> str:
             [path, *arguments],
             capture_output=True,
             text=True,
-            timeout=10,
+            timeout=PATIENCE,
             check=True,
             env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
         ).stdout
