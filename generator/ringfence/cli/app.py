@@ -22,6 +22,7 @@ COMMANDS = {
     "check": "Findings on a tree or any manifests.",
     "explain": "Why a control, object or field is as it is, and how to change it.",
     "list": "Profiles, controls, frameworks, components, exceptions.",
+    "sandbox": "A disposable control plane that runs a cluster's host files.",
     "schema": "JSON Schema of a document, for editors.",
     "doctor": "What this machine and this directory have and lack.",
     "version": "Version of ringfence and of what it carries.",

@@ -12,18 +12,16 @@ _SUPERVISOR = 45.0  # seconds: it gives each component ten
 _COMPONENT = 2.0  # without a supervisor nobody waits for an orderly end
 
 
-def stop(record: Record) -> bool:
-    """End the supervisor, which ends its components, and then what a killed one left; did anything run?"""
-    running = record.running
+def stop(record: Record) -> None:
+    """End the supervisor, which ends its components, and then what a killed one left."""
     if record.owner:
         end(record.owner, _SUPERVISOR)
     for component in reversed(record.components):  # the API server before etcd
         end(Identity(component["pid"], component["started"]), _COMPONENT)
-    return bool(running)
 
 
-def remove(folder: Folder, record: Record | None) -> None:
-    """Remove the state of an ended sandbox."""
+def remove(folder: Folder, record: Record | None, *, keep: tuple[str, ...] = ()) -> None:
+    """Remove the state of an ended sandbox, but for the names in `keep`."""
     if record and record.sockets and Path(record.sockets).name.startswith("ringfence-"):
         shutil.rmtree(record.sockets, ignore_errors=True)
-    folder.clear()
+    folder.clear(keep=keep)

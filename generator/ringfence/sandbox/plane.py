@@ -10,6 +10,7 @@ import itertools
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -89,6 +90,7 @@ class ControlPlane:
                     raise
                 self.record.ports = {}
             else:
+                self.record.ready_once = True
                 self._note("ready")
                 return
 
@@ -98,7 +100,7 @@ class ControlPlane:
         sockets = surroundings.sockets(folder, self.host, self.record)
         authority = surroundings.issuer_ca(folder)
         self._setting = Setting(folder.root.as_posix(), ports=ports, issuer_ca=authority, sockets=sockets)
-        applied = serving.write_servers(folder.root, self._setting)
+        applied = serving.write_servers(folder / "kubeadm", folder.root, self._setting)
         if command := surroundings.issuer_command(folder, self.host, ports["issuer"]):
             wait(self._run("issuer", command), listens(ports["issuer"]), limit)
         for i, (socket, command) in enumerate(surroundings.kms_commands(folder, self.host, self.tools, sockets)):
@@ -198,7 +200,8 @@ class ControlPlane:
             alone = child.name == API and not (etcd and etcd.running)
             child.stop(0 if alone else _GRACE)
         if (self.folder / "sandbox.json").is_file():
-            self._note("stopped")
+            with suppress(OSError):  # the disk may be full; what runs is seen without it
+                self._note("stopped")
 
     def _note(self, phase: str) -> None:
         """Write down how far it is and what runs."""

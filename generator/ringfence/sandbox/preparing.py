@@ -74,13 +74,13 @@ def _advertised(host: HostFiles) -> str:
 
 
 def _administrators(made: Path, folder: Folder) -> None:
-    """Take the administrators' certificates out of kubeconfigs that a host may seal away; leave no key twice."""
+    """Take the administrators' certificates out of kubeconfigs that a host may seal away; leave no CA twice."""
     for name in _ADMINS:
         user = load((made / f"{name}.conf").read_bytes(), f"{name}.conf").value["users"][0]["user"]
         for suffix, field in (("crt", "client-certificate-data"), ("key", "client-key-data")):
             _private(folder / "pki" / f"{name}.{suffix}", base64.b64decode(user[field]).decode())
     for file in made.rglob("*"):
-        if file.is_file() and file.suffix != ".yaml":
+        if file.is_file() and file.suffix not in (".yaml", ".conf"):
             file.unlink()
 
 

@@ -26,7 +26,7 @@ from ringfence.sandbox.substitutions import (
 
 Changes = Mapping[str, str | None]  # flag → value, None to leave it out
 _COPIED = "etc"  # the part of a host that a second API server gets a copy of
-CONFIGS = ("controller-manager.conf", "scheduler.conf", "kubelet.conf", "admin.conf", "super-admin.conf")
+_KUBECONFIGS = "etc/kubernetes"
 
 
 class Issuer(NamedTuple):
@@ -77,19 +77,21 @@ def write_files(host: HostFiles, keys: Mapping[str, str], root: Path, setting: S
     return applied
 
 
-def write_servers(root: Path, setting: Setting) -> list[Applied]:
-    """Point the components' kubeconfigs at the sandbox; one that the host has sealed away stays away."""
+def write_servers(made: Path, root: Path, setting: Setting) -> list[Applied]:
+    """Point the kubeconfigs that kubeadm made at the sandbox; one that the host has sealed away stays away."""
     applied: list[Applied] = []
-    for name in CONFIGS:
-        file = root / "etc/kubernetes" / name
+    for original in sorted(made.glob("*.conf")):
+        file = root / _KUBECONFIGS / original.name
         if not file.is_file():
             continue
-        was, now = ([d.value for d in load_all(file.read_bytes(), name, "kubectl")] for _ in range(2))
-        for document in now:
+        documents = [d.value for d in load_all(original.read_bytes(), original.name, "kubectl")]
+        for document in documents:
             substitute_document(document, setting)
-        file.write_text("".join(dump(d) for d in now))
+        file.write_text("---\n".join(dump(d) for d in documents))
+        was = load_all(original.read_bytes(), original.name, "kubectl")
+        now = load_all(file.read_bytes(), original.name, "kubectl")
         for before, after in zip(was, now, strict=True):
-            applied += differing_fields(name, before, after, setting)
+            applied += differing_fields(original.name, before.value, after.value, setting)
     return applied
 
 

@@ -4,7 +4,7 @@
 
     version      1
     cluster      name; `source`: the cluster.yaml it came from; `digest`: of its host files
-    phase        preparing | prepared | starting | ready | failed | stopped; `error`: {message, hint} of a failure
+    phase        preparing | prepared | starting | ready | stopped; `ready_once`: has it ever been ready?
     kubernetes   version of the API server
     server       its URL
     supervisor   {pid, started}; `components`: [{name, pid, started, log, ended}]
@@ -65,7 +65,6 @@ class Record:
     source: str = ""
     digest: str = ""
     phase: str = "preparing"
-    error: dict[str, str] | None = None
     kubernetes: str = ""
     server: str = ""
     supervisor: dict[str, Any] | None = None
@@ -73,6 +72,7 @@ class Record:
     ports: dict[str, int] = field(default_factory=dict)
     sockets: str = ""
     scheduler: bool = False
+    ready_once: bool = False
     tools: dict[str, str] = field(default_factory=dict)
     substitutions: list[dict[str, str]] = field(default_factory=list)
     access: dict[str, Any] | None = None
@@ -121,6 +121,11 @@ class Folder:
             raise ToolError(f"the state folder {what}", place=self.place, hint="name an empty folder with --state")
         self.path.chmod(0o700)
         (self.path / "logs").mkdir(mode=0o700, exist_ok=True)
+
+    def is_ours(self) -> bool:
+        """Does it hold parts of a sandbox, and nothing else?"""
+        names = {f.name for f in self.path.iterdir()} - {"lock"}
+        return bool(names) and names <= {*_OURS, *_FILES}
 
     @property
     def place(self) -> Place:

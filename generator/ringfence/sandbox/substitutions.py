@@ -33,6 +33,7 @@ class Substitution(NamedTuple):
 _LOOPBACK = "it answers on loopback alone"
 _PORT = "ports are chosen among free ones, so that several sandboxes run beside each other"
 _ETCD = "one etcd member, on loopback and a free port"
+_ALONE = "nobody else could lead, and the lease of a killed one would hold up the next for 15 seconds"
 _ISSUER = "its throwaway issuer stands in for the identity provider; the issuer's URL in tokens stays"
 _PATH = "a folder stands in for the host's file system"
 
@@ -51,8 +52,10 @@ TABLE = (
     Substitution("kube-apiserver", "etcd-servers", "https://127.0.0.1:{etcd}", _ETCD),
     Substitution("kube-controller-manager", "bind-address", LOOPBACK, _LOOPBACK),
     Substitution("kube-controller-manager", "secure-port", "{kube-controller-manager}", _PORT),
+    Substitution("kube-controller-manager", "leader-elect", "false", _ALONE),
     Substitution("kube-scheduler", "bind-address", LOOPBACK, _LOOPBACK),
     Substitution("kube-scheduler", "secure-port", "{kube-scheduler}", _PORT),
+    Substitution("kube-scheduler", "leader-elect", "false", _ALONE),
     Substitution("etcd", "advertise-client-urls", "https://127.0.0.1:{etcd}", _ETCD),
     Substitution("etcd", "listen-client-urls", "https://127.0.0.1:{etcd}", _ETCD),
     Substitution("etcd", "initial-advertise-peer-urls", "https://127.0.0.1:{etcd-peer}", _ETCD),

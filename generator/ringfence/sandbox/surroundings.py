@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ringfence.errors import ToolError
 from ringfence.sandbox import serving
-from ringfence.sandbox.binaries import KMS, Tools
+from ringfence.sandbox.binaries import CORE, KMS, Tools
 from ringfence.sandbox.hostfiles import HostFiles
 from ringfence.sandbox.processes import module
 from ringfence.sandbox.state import Folder, Record
@@ -84,3 +84,9 @@ def kms_commands(folder: Folder, host: HostFiles, tools: Tools, where: str) -> I
             )
         socket = Path(where, socket_name(endpoint))
         yield socket, [str(tools[KMS]), "--listen", str(socket), "--keys", str(folder / "kms")]
+
+
+def needed(host: HostFiles, *, scheduler: bool) -> tuple[str, ...]:
+    """The programs that a sandbox of these host files runs."""
+    kms = (KMS,) if serving.kms_endpoints(host) else ()
+    return (*CORE, *(("kube-scheduler",) if scheduler else ()), *kms)
