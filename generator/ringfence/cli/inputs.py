@@ -104,16 +104,10 @@ def cluster_of_tree(tree: Path) -> Path | None:
 
 
 def expired(cluster: Cluster, as_of: str) -> list[ExceptionError]:
-    """One error for each exception whose last day is before `as_of` (ISO dates compare as text)."""
-    return [
-        ExceptionError(
-            f'exception "{e.name}" of {e.owner} expired on {e.expires}',
-            place=e.places["expires"],
-            hint=f"fix the cause ({e.ticket}) and remove it, or renew it with a new date",
-        )
-        for e in cluster.exemptions
-        if e.expires < as_of
-    ]
+    """As `spec.expiry.expired`, which is loaded only when it is asked for."""
+    from ringfence.spec import expiry
+
+    return expiry.expired(cluster, as_of)
 
 
 def days_left(expires: str, as_of: str) -> int:

@@ -1,0 +1,239 @@
+"""What an API server holds already, read before anything is registered. Nothing is ever written here.
+
+Lists carry metadata alone (`PartialObjectMetadataList`), a page at a time: no body of anybody's object is read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from ringfence.errors import InputError, ToolError
+from ringfence.model import Manifest
+from ringfence.schemas import SUPPORTED
+from ringfence.sinks.pulumi.registration import Key, key_of
+from ringfence.sinks.pulumi.treatment import STACK_ANNOTATION, patched
+
+_CONNECT, _READ = 5, 30  # seconds; a server that takes longer is not there for a person who waits
+_PAGE = 500
+_METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How the stack reaches its cluster: as kubectl does, but for what its configuration says."""
+
+    context: str | None = None
+    kubeconfig: str | None = None  # a path; the content of one never gets here
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """An object on the cluster: whose stack it belongs to, and who else says that it is theirs."""
+
+    stack: str  # "" when no stack of ringfence's made it
+    manager: str  # app.kubernetes.io/managed-by; "" when unsaid
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was read: the server's version, our objects that are there, and kinds that it does not serve."""
+
+    version: str  # "1.36"
+    present: Mapping[Key, Present]
+    unserved: frozenset[tuple[str, str]]  # apiVersion, kind
+
+
+def snapshot(objects: Iterable[Manifest], connection: Connection) -> Snapshot:
+    """Which of these objects exist; raises ToolError, saying what to mend, when that can't be read."""
+    server = _Server(connection)
+    try:
+        return _read(server, list(objects))
+    finally:
+        server.close()
+
+
+def _read(server: _Server, objects: list[Manifest]) -> Snapshot:
+    version = server.version()
+    wanted = {key_of(m) for m in objects if not patched(m)}
+    present: dict[Key, Present] = {}
+    unserved: set[tuple[str, str]] = set()
+    kinds: dict[tuple[str, str], list[Manifest]] = {}
+    for manifest in objects:
+        kinds.setdefault((manifest.shape.api_version, manifest.kind), []).append(manifest)
+    for (api_version, kind), found in kinds.items():
+        resource = server.resource(api_version, kind)
+        if resource is None:
+            unserved.add((api_version, kind))
+            continue
+        namespaces = {m.namespace for m in found if not patched(m)}
+        if not namespaces:
+            continue
+        only = namespaces.pop() if len(namespaces) == 1 else ""  # ask for no more than is needed
+        for metadata in server.list(api_version, resource, only):
+            key = (api_version.rpartition("/")[0], kind, metadata.get("namespace", ""), metadata["name"])
+            if key in wanted:
+                present[key] = _present(metadata)
+    return Snapshot(version, present, frozenset(unserved))
+
+
+def _present(metadata: Mapping[str, Any]) -> Present:
+    annotations, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
+    return Present(annotations.get(STACK_ANNOTATION, ""), labels.get("app.kubernetes.io/managed-by", ""))
+
+
+class _Server:
+    """GET requests to one API server; every failure is one error that says what to type next."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._client, self._where = _connect(connection)
+        self._resources: dict[str, dict[str, str] | None] = {}  # apiVersion -> kind -> plural
+
+    def close(self) -> None:
+        self._client.close()
+
+    def version(self) -> str:
+        """Major and minor; raises ToolError for a server older than ringfence knows."""
+        data = self._get("/version")
+        minor = "".join(c for c in str(data["minor"]) if c.isdigit())
+        version = f"{data['major']}.{minor}"
+        if _number(version) < _number(SUPPORTED[0]):
+            raise ToolError(
+                f"{self._where} is Kubernetes {version}; ringfence knows {SUPPORTED[0]} and later",
+                hint="upgrade the cluster",
+            )
+        return version
+
+    def resource(self, api_version: str, kind: str) -> str | None:
+        """The plural under which the server serves a kind; None when it doesn't."""
+        if api_version not in self._resources:
+            path = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+            data = self._get(path, missing={"resources": []})
+            plurals = {r["kind"]: r["name"] for r in data["resources"] if "/" not in r["name"]}
+            self._resources[api_version] = plurals
+        return (self._resources[api_version] or {}).get(kind)
+
+    def list(self, api_version: str, resource: str, namespace: str) -> Iterator[dict[str, Any]]:
+        """The metadata of every object of a kind, in one namespace or everywhere."""
+        root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+        path = f"{root}/namespaces/{quote(namespace)}/{resource}" if namespace else f"{root}/{resource}"
+        grant = (api_version.rpartition("/")[0], resource)
+        proceed = ""
+        while True:
+            page = self._get(f"{path}?limit={_PAGE}{proceed}", grant=grant)
+            for item in page.get("items") or ():
+                yield item["metadata"]
+            if not (token := page.get("metadata", {}).get("continue")):
+                return
+            proceed = f"&continue={quote(token)}"
+
+    def _get(self, path: str, missing: Any = None, grant: tuple[str, str] | None = None) -> Any:
+        status, data = self._answer(path)
+        if status == 404 and missing is not None:
+            return missing
+        if status == 401:
+            raise _unauthorized(self._client.configuration, self._where)
+        if status == 403 and grant:
+            rule = f'apiGroups: ["{grant[0]}"], resources: ["{grant[1]}"], verbs: ["get", "list"]'
+            raise ToolError(f"{self._where} forbids to list {grant[1]}", hint=f"grant the rule {{{rule}}}")
+        if status != 200:
+            raise ToolError(f"{self._where} answers {path} with {status}", hint="see the API server's log")
+        try:
+            return json.loads(data)
+        except ValueError as bad:
+            raise ToolError(
+                f"{self._where} answers {path} with something that is no JSON", hint="is this an API server?"
+            ) from bad
+
+    def _answer(self, path: str) -> tuple[int, bytes]:
+        from kubernetes.client import ApiException
+        from urllib3.exceptions import HTTPError
+
+        headers = {"Accept": _METADATA}
+        request = self._client.param_serialize("GET", path, header_params=headers, auth_settings=["BearerToken"])
+        try:
+            response = self._client.call_api(*request, _request_timeout=(_CONNECT, _READ))
+            return response.status, response.read()
+        except (ApiException, HTTPError, OSError) as bad:
+            reason = getattr(bad, "reason", None) or bad
+            raise ToolError(
+                f"can't reach {self._where}: {_plain(reason)}",
+                hint="start it, or choose another with `pulumi config set kubernetes:context NAME`",
+            ) from bad
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def _plain(reason: object) -> str:
+    """urllib3's reason without the object that it names first."""
+    text = " ".join(str(reason).split())
+    return text.rpartition(">: ")[2] or text
+
+
+def _connect(connection: Connection) -> tuple[Any, str]:
+    """A client for the cluster of a connection, and what to call that cluster in an error."""
+    try:
+        from kubernetes import client, config
+        from kubernetes.config.config_exception import ConfigException
+    except ModuleNotFoundError as bad:
+        raise ToolError(
+            "reading what exists on the cluster needs the package kubernetes",
+            hint="install it: pip install 'ringfence[pulumi,cluster]'",
+        ) from bad
+    settings = client.Configuration()
+    settings.retries = 1
+    files = connection.kubeconfig or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    if not any(Path(f).is_file() for f in files.split(os.pathsep)) and "KUBERNETES_SERVICE_HOST" in os.environ:
+        config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call] # brings no types
+        return client.ApiClient(settings), f"the API server {settings.host}"
+    try:
+        context = _context(config, files, connection.context)
+        config.load_kube_config(files, context, settings, persist_config=False)  # type: ignore[no-untyped-call] # as above
+    except (ConfigException, OSError, ValueError) as bad:
+        raise InputError(
+            f"can't use the kubeconfig {files}: {_plain(bad)}", hint="name a good one: export KUBECONFIG=PATH"
+        ) from bad
+    return client.ApiClient(settings), f"the API server {settings.host} (context {context})"
+
+
+def _context(config: Any, files: str, wanted: str | None) -> str:
+    """The context to use: as configured, or the only one there is. A guess might harden somebody else's cluster."""
+    contexts, _ = config.list_kube_config_contexts(files)
+    names = [c["name"] for c in contexts]
+    if wanted is None and len(names) == 1:
+        return str(names[0])
+    if wanted in names:
+        return str(wanted)
+    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    problem = f'no context "{wanted}"' if wanted else "several contexts, and the stack names none"
+    raise InputError(
+        f"the kubeconfig {files} has {problem}; it has {shown}",
+        hint="choose one: pulumi config set kubernetes:context NAME",
+    )
+
+
+def _unauthorized(settings: Any, where: str) -> ToolError:
+    """The server does not know who asks; an expired client certificate is the usual reason, and is named."""
+    if ended := _certificate_end(settings.cert_file):
+        return ToolError(f"{where} refuses the client certificate: it expired on {ended}", hint="renew the kubeconfig")
+    return ToolError(f"{where} refuses the credentials (401)", hint="log in again, or renew the kubeconfig")
+
+
+def _certificate_end(file: str | None) -> str | None:
+    """The day on which a client certificate expired; None while it holds, or when there is none to read."""
+    import datetime
+
+    try:
+        from cryptography import x509
+
+        end = x509.load_pem_x509_certificate(Path(file or "").read_bytes()).not_valid_after_utc
+    except (ImportError, OSError, ValueError):
+        return None
+    return end.date().isoformat() if end < datetime.datetime.now(datetime.UTC) else None
