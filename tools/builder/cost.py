@@ -40,12 +40,15 @@ class Cost:
 
     def sentence(self, folder: Path) -> str:
         """What it comes to, in words."""
+        if not self.seconds:  # files alone
+            return f"copying {self.programs} of the rig's files into {folder}"
         time = f"{round(self.seconds / 60)} minutes" if self.seconds >= 90 else f"{self.seconds} seconds"
-        warm = "" if self.temporary else " and less with the build cache that you keep"
-        return (
-            f"building {self.programs} of the rig's programs into {folder}: about {time} on two cores{warm}, "
-            f"{self.temporary:.1f} GB of disk until it ends, up to {self.modules:.1f} GB of modules for Go to keep"
-        )
+        parts = [f"about {time} on two cores" + ("" if self.temporary else ", less with the build cache that you keep")]
+        if self.temporary:
+            parts.append(f"{self.temporary:.1f} GB of disk until it ends")
+        if self.modules:
+            parts.append(f"up to {self.modules:.1f} GB of modules that Go keeps")
+        return f"building {self.programs} of the rig's programs into {folder}: {', '.join(parts)}"
 
     def refuse_if_too_big(self, folder: Path, modules: Path) -> None:
         """Raises DiskError when one of the two disks, which may be the same, has no room."""
