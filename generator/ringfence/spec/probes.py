@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from ringfence.spec.control import StageName
+from ringfence.spec.control import ID, StageName
 from ringfence.spec.fields import FULL, SHORT, Group, Line, Model
 
 Ring = Literal["render", "api", "engine", "node", "cni", "mesh", "host", "cloud"]
@@ -137,6 +137,12 @@ class Pair(Model):
     params: dict[str, Any] = Field(default={}, description="Only where the control's parameters have these values.")
     when: dict[Literal["distribution", "cni", "admission", "mesh", "component"], list[Line]] = Field(
         default={}, description="Only on clusters with one of these values."
+    )
+    kubernetes: Annotated[str, Field(pattern=r"^((>=|<)1\.[0-9]+)?( <1\.[0-9]+)?$")] = Field(
+        default="", description="Only on these versions, such as >=1.36."
+    )
+    unless: list[Annotated[str, Field(pattern=ID)]] = Field(
+        default=[], description="Only where none of these other controls is enforced: they would refuse both twins."
     )
     given: list[Given] = []
     refuse: Request

@@ -1,0 +1,47 @@
+"""The API server's audit log, read as it grows (audit.k8s.io/v1 events, one a line)."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from ringfence.probes.merge import difference
+
+_WAIT = 10.0  # seconds; the log backend may write in batches
+
+
+class AuditLog:
+    """A log file that is appended to, and rotated by size, which a run does not outlast."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def position(self) -> int:
+        """Where the log ends now, in bytes."""
+        return self._file.stat().st_size if self._file.is_file() else 0
+
+    def find(self, select: dict[str, Any], start: int) -> dict[str, Any] | None:
+        """The first event after byte `start` that holds all of `select`; None when there is none within ten seconds."""
+        deadline = time.monotonic() + _WAIT
+        while True:
+            start, found = self._scan(select, start)
+            if found is not None or time.monotonic() > deadline:
+                return found
+            time.sleep(0.05)
+
+    def _scan(self, select: dict[str, Any], start: int) -> tuple[int, dict[str, Any] | None]:
+        """Up to where whole lines were read, and the event."""
+        if not self._file.is_file():
+            return start, None
+        with self._file.open("rb") as log:
+            log.seek(start)
+            for line in log:
+                if not line.endswith(b"\n"):
+                    break
+                start += len(line)
+                event = json.loads(line)
+                if difference(select, event) is None:
+                    return start, event
+        return start, None

@@ -1,0 +1,32 @@
+"""How a request goes: one module a channel, each with `perform(scene, request) -> Outcome`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ringfence.probes.channels import discovery, etcd, handshake, objects, review, url
+from ringfence.probes.outcome import Outcome
+from ringfence.probes.pairs import Request, channel
+from ringfence.probes.scene import Scene
+
+_CHANNELS: Mapping[str, Callable[[Scene, Request], Outcome]] = {
+    "verb": objects.perform,
+    "path": url.perform,
+    "tls": handshake.perform,
+    "discovery": discovery.perform,
+    "etcd": etcd.perform,
+}
+
+
+def perform(scene: Scene, request: Request) -> Outcome:
+    """Make a request by its channel. Raises Unprovable when this environment can't."""
+    found = channel(request)
+    if found == "verb" and (request["by"] == "review" or _only_askable(scene, request)):
+        return review.perform(scene, request)
+    return _CHANNELS[found](scene, request)
+
+
+def _only_askable(scene: Scene, request: Request) -> bool:
+    """Is this about RBAC alone, by somebody who can't be had here? Then a review answers it as well."""
+    actor = scene.actor(request)
+    return scene.about_rbac and actor.api is None and actor.user is not None

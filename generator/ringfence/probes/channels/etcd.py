@@ -1,0 +1,89 @@
+"""Bytes as etcd holds them, read over its JSON gateway (etcd's docs, "gRPC gateway"; on by default in 3.6)."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import urllib3
+
+from ringfence.probes.access import Etcd, KeyPair
+from ringfence.probes.outcome import Outcome, Unprovable
+from ringfence.probes.pairs import Request
+from ringfence.probes.resources import Resource
+from ringfence.probes.scene import Scene
+
+# Where the key's resource is not the plural, k8s.io/kubernetes pkg/registry (ResourcePrefix) and pkg/kubeapiserver.
+_PREFIXES = {
+    "nodes": "minions",
+    "services": "services/specs",
+    "endpoints": "services/endpoints",
+    "ingresses": "ingress",
+}
+
+
+def perform(scene: Scene, request: Request) -> Outcome:
+    """Refused when etcd doesn't let us read, or the value does not hold the wanted text."""
+    wanted = request["etcd"]
+    return read(scene, wanted, scene.fill(wanted["key"] or ""))
+
+
+def key_of(resource: Resource, namespace: str | None, name: str) -> str:
+    """The key of a built-in object."""
+    place = [_PREFIXES.get(resource.plural, resource.plural), *([namespace] if namespace else []), name]
+    return "/registry/" + "/".join(place)
+
+
+def read(scene: Scene, wanted: Mapping[str, Any], key: str) -> Outcome:
+    """What etcd holds under `key`, seen with the certificate that `wanted` names."""
+    etcd = scene.access.etcd
+    if etcd is None:
+        raise Unprovable("only a sandbox lets its etcd be read")
+    try:
+        code, found = _range(etcd, _client(scene, etcd, wanted["certificate"]), key)
+    except urllib3.exceptions.HTTPError as bad:
+        return Outcome(True, _words(bad))
+    if code != 200:
+        return Outcome(True, f"etcd answers {code}")
+    if found is None:
+        return Outcome(True, f"etcd holds no {key}")
+    text = scene.fill(wanted["contains"] or "")
+    if text.encode() in found:
+        return Outcome(False, f'etcd holds "{text}" in the clear' if text else "etcd answers")
+    return Outcome(True, f'etcd holds "{_start(found)}..."')
+
+
+def _client(scene: Scene, etcd: Etcd, which: str) -> KeyPair | None:
+    from ringfence.probes import pki
+
+    if which == "api-server":
+        return etcd.client
+    if which == "none":
+        return None
+    authority = scene.access.client_ca if which == "cluster-ca" else None
+    if which == "cluster-ca" and authority is None:
+        raise Unprovable("only a sandbox has the cluster's CA key")
+    return pki.client_certificate(scene.folder, f"etcd-{which}", "kube-apiserver-etcd-client", (), authority)
+
+
+def _range(etcd: Etcd, client: KeyPair | None, key: str) -> tuple[int, bytes | None]:
+    options: dict[str, Any] = {"ca_certs": str(etcd.ca), "timeout": 10, "retries": False}
+    if client:
+        options.update(cert_file=str(client.certificate), key_file=str(client.key))
+    with urllib3.PoolManager(**options) as pool:
+        body = json.dumps({"key": base64.b64encode(key.encode()).decode()})
+        answer = pool.request("POST", f"{etcd.endpoint}/v3/kv/range", body=body)
+        pairs = json.loads(answer.data).get("kvs", []) if answer.status == 200 else []
+    return answer.status, base64.b64decode(pairs[0]["value"]) if pairs else None
+
+
+def _words(bad: Exception) -> str:
+    text = " ".join(str(getattr(bad, "reason", None) or bad).split())
+    return text.replace("_", " ").lower() if "SSL" in text or "alert" in text else text
+
+
+def _start(value: bytes) -> str:
+    """The first bytes as text; what an encryption provider writes before the sealed bytes is printable."""
+    return "".join(chr(b) if 32 <= b < 127 else "." for b in value[:48])

@@ -1,0 +1,123 @@
+"""Requests for API objects, as they are: real ones, or dry runs for writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ringfence.probes import expectations
+from ringfence.probes.api import Answer, Api
+from ringfence.probes.channels import etcd
+from ringfence.probes.merge import merged
+from ringfence.probes.outcome import Outcome
+from ringfence.probes.pairs import Request
+from ringfence.probes.resources import Resource
+from ringfence.probes.scene import Scene
+
+_METHODS = {
+    "get": "GET",
+    "list": "GET",
+    "watch": "GET",
+    "create": "POST",
+    "connect": "POST",
+    "update": "PUT",
+    "patch": "PATCH",
+    "apply": "PATCH",
+    "delete": "DELETE",
+    "deletecollection": "DELETE",
+}
+_WRITES = ("create", "update", "patch", "apply", "delete", "deletecollection")
+_COLLECTIONS = ("list", "watch", "deletecollection")
+# Streams: admission is asked before the pod or node is. That it is not there, or that we speak plain HTTP to it, is
+# what a request that passed is told.
+_STREAMS = ("exec", "attach", "portforward", "proxy")
+_PASSED = (400, 404, 500, 502, 503)
+_UNSAVED = ("token",)  # and reviews: nothing is stored, and a dry run would answer nothing
+
+
+class _Target(NamedTuple):
+    """An object's place."""
+
+    resource: Resource
+    sub: str
+    namespace: str | None
+    name: str
+
+    def path(self, *, collection: bool) -> str:
+        if collection:
+            return self.resource.path(self.namespace)
+        return self.resource.path(self.namespace, self.name, self.sub)
+
+
+def perform(scene: Scene, request: Request) -> Outcome:
+    """Refused on any answer over 299, or when what came back, was audited, or lies in etcd is not as expected."""
+    verb = request["verb"]
+    resource, sub = scene.resources.find(request["resource"])
+    namespace = scene.namespace(request) if resource.namespaced else None
+    body, name = scene.body(request)
+    target = _Target(resource, sub, namespace, name)
+    api = scene.actor(request).connection()
+    start = scene.audit_position()
+    query = _query(request, target)
+    created: list[str] = []
+    try:
+        outcome = Outcome(True, "nothing was sent")
+        for number in range(request["times"] or 1):
+            one = target._replace(name=f"{name}-{number}") if request["times"] else target
+            answer = _send(api, verb, one, merged(body, {"metadata": {"name": one.name}}) if body else None, query)
+            if answer.ok and verb == "create" and not sub and "dryRun" not in query:
+                created.append(one.path(collection=False))
+                scene.fixtures.note(created[-1])
+            outcome = _judge(scene, request, answer, start, one)
+            if outcome.refused:
+                break
+        return outcome
+    finally:
+        for path in created:
+            scene.fixtures.discard(path)
+
+
+def _query(request: Request, target: _Target) -> dict[str, str]:
+    verb = request["verb"]
+    if target.sub in _STREAMS:
+        return {"command": "true", "stdout": "true"} if target.sub in ("exec", "attach") else {}
+    if verb == "watch":
+        return {"watch": "1", "timeoutSeconds": "1"}
+    if verb not in _WRITES:
+        return {}
+    query = {"fieldManager": "ringfence-verify"} if verb in ("create", "update", "patch", "apply") else {}
+    if verb in ("create", "update", "patch"):
+        query["fieldValidation"] = "Strict"  # a misspelt probe must not pass for an admitted one
+    if verb == "apply":
+        query["force"] = "true"
+    unsaved = target.sub in _UNSAVED or target.resource.kind.endswith("Review")
+    real = request["dry_run"] is False or request["etcd"] is not None or unsaved
+    return query if real else {**query, "dryRun": "All"}
+
+
+def _send(api: Api, verb: str, target: _Target, body: Mapping[str, Any] | None, query: Mapping[str, str]) -> Answer:
+    collection = verb in _COLLECTIONS or (verb == "create" and not target.sub)
+    if verb in ("delete", "deletecollection"):
+        body = None
+    content = {"patch": "application/merge-patch+json", "apply": "application/apply-patch+yaml"}
+    return api.call(
+        _METHODS[verb],
+        target.path(collection=collection),
+        None if verb in ("get", "list", "watch") else body,
+        query,
+        content=content.get(verb, "application/json"),
+    )
+
+
+def _judge(scene: Scene, request: Request, answer: Answer, start: int, target: _Target) -> Outcome:
+    if target.sub in _STREAMS and answer.code in _PASSED and request["audited"] is None:
+        return Outcome(False, f"passed authorization and admission ({answer.code})", answer.warnings)
+    audited = request["audited"] is not None and answer.code not in (401, 403)
+    if not answer.ok and not audited:
+        return Outcome(True, answer.text, answer.warnings)
+    outcome = expectations.judge(scene, request, answer, start, target.namespace)
+    if outcome.refused or request["etcd"] is None:
+        return outcome
+    wanted = request["etcd"]
+    key = scene.fill(wanted["key"] or "") or etcd.key_of(target.resource, target.namespace, target.name)
+    return etcd.read(scene, wanted, key)

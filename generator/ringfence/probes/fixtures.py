@@ -1,0 +1,118 @@
+"""What a run makes in a cluster, and takes away again: every object of it is noted before it can be forgotten."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ringfence.errors import ToolError
+from ringfence.probes.api import Api
+from ringfence.probes.bases import BASES
+from ringfence.probes.merge import merged
+from ringfence.probes.outcome import Unprovable
+from ringfence.probes.resources import Resources
+
+_FINALIZER = "ringfence/probe"
+_RBAC = "rbac.authorization.k8s.io"
+_GONE_WITHIN = 60.0  # seconds that a namespace may take to go
+
+
+class Fixtures:
+    """Objects of one run, all labelled `ringfence/probe: <run>`, in its own namespace where they can be."""
+
+    def __init__(self, admin: Api, resources: Resources, run: str) -> None:
+        self._admin, self._resources, self._run = admin, resources, run
+        self.name = f"ringfence-probe-{run}"
+        self._made: list[str] = []  # paths, oldest first
+        self._namespace = ""
+        self._accounts: set[tuple[str, str]] = set()
+        self._users: dict[str, str] = {}
+        self.last_made = 0.0  # time.monotonic() of the latest, whose effect may take a moment
+
+    def make(self, body: Mapping[str, Any], namespace: str | None = None) -> str:
+        """Create an object; its path. Raises Unprovable when the cluster refuses it."""
+        resource = self._resources.of(body)
+        whole = merged(body, {"metadata": {"labels": {"ringfence/probe": self._run}}})
+        path = resource.path(namespace, whole["metadata"]["name"])
+        self._made.append(path)  # before the request: an interrupt may fall between it and its answer
+        answer = self._admin.call("POST", resource.path(namespace), whole, {"fieldManager": "ringfence-verify"})
+        if not answer.ok:
+            self._made.remove(path)
+            raise Unprovable(f"can't make {resource.kind} {whole['metadata']['name']} for the probe: {answer.text}")
+        self.last_made = time.monotonic()
+        return path
+
+    def note(self, path: str) -> None:
+        """An object that a probe itself may have made."""
+        if path not in self._made:
+            self._made.append(path)
+
+    def discard(self, path: str) -> None:
+        """Delete one object, held by our finalizer or not."""
+        gone = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
+        answer = self._admin.call("DELETE", path, gone)
+        if answer.ok and _FINALIZER in answer.data.get("metadata", {}).get("finalizers", ()):
+            patch = {"metadata": {"finalizers": None}}
+            self._admin.call("PATCH", path, patch, content="application/merge-patch+json")
+        if path in self._made:
+            self._made.remove(path)
+
+    def terminating(self, body: Mapping[str, Any], namespace: str | None) -> str:
+        """Create an object that is being deleted and can't go."""
+        path = self.make(merged(body, {"metadata": {"finalizers": [_FINALIZER]}}), namespace)
+        self._admin.call("DELETE", path, {"propagationPolicy": "Background"})
+        return path
+
+    def namespace(self) -> str:
+        """The run's own namespace, made when it is first asked for."""
+        if not self._namespace:
+            self.make({**BASES["namespace"], "metadata": {**BASES["namespace"]["metadata"], "name": self.name}})
+            self._namespace = self.name
+        return self._namespace
+
+    def service_account(self, namespace: str, name: str = "") -> str:
+        """A ServiceAccount in `namespace`, made when it is first asked for; its name."""
+        name = name or self.name
+        if (namespace, name) not in self._accounts:
+            body = merged(BASES["serviceaccount"], {"metadata": {"name": name}})
+            self.make(body, namespace)
+            self._accounts.add((namespace, name))
+        return name
+
+    def forget_account(self, namespace: str, name: str) -> None:
+        """Delete a ServiceAccount of `service_account`."""
+        self._accounts.discard((namespace, name))
+        self.discard(self._resources.find("serviceaccounts")[0].path(namespace, name))
+
+    def bound_account(self, rules: list[Any]) -> str:
+        """A ServiceAccount of the run's namespace that these rules are bound to, cluster-wide; its name."""
+        key = repr(rules)
+        if key not in self._users:
+            name = f"{self.name}-{len(self._users)}"
+            self.service_account(self.namespace(), name)
+            role = {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules}
+            self.make(role)
+            subject = {"kind": "ServiceAccount", "name": name, "namespace": self.name}
+            ref = {"apiGroup": _RBAC, "kind": "ClusterRole", "name": name}
+            binding = {**role, "kind": "ClusterRoleBinding", "roleRef": ref, "subjects": [subject]}
+            del binding["rules"]
+            self.make(binding)
+            self._users[key] = name
+        return self._users[key]
+
+    def close(self) -> None:
+        """Delete everything of the run, newest first, and wait until it is gone. Raises ToolError when some is not."""
+        paths = list(reversed(self._made))
+        for path in paths:
+            self.discard(path)
+        self._namespace, self._accounts, self._users = "", set(), {}
+        deadline = time.monotonic() + _GONE_WITHIN
+        for path in paths:
+            while self._admin.call("GET", path).code != 404:
+                if time.monotonic() > deadline:
+                    raise ToolError(
+                        f"{path} of this run is still there",
+                        hint=f"is the controller manager running? What is left is labelled ringfence/probe={self._run}",
+                    )
+                time.sleep(0.2)
