@@ -44,8 +44,20 @@ _STDIN = "<stdin>"
     help="The gate: exit 3 when a finding is as severe as this, or more.",
 )
 @click.option("--strict", is_flag=True, help="Exit 6 when an object could not be analysed.")
+@click.option(
+    "--plan", metavar="FILE", help="Judge what `pulumi preview --json --show-sames` would take away, not manifests."
+)
+@click.option(
+    "--allow-delete",
+    multiple=True,
+    metavar="KIND/[NAMESPACE/]NAME",
+    help="With --plan: an object that may go.",
+)
 @json_option
-def command(paths: tuple[str, ...], kubernetes: str | None, fail_on: str, strict: bool, output: str) -> int:
+def command(
+    paths: tuple[str, ...], kubernetes: str | None, fail_on: str, strict: bool,
+    plan: str | None, allow_delete: tuple[str, ...], output: str,
+) -> int:  # fmt: skip
     """Check YAML files, folders of them, or stdin (-). Default: rendered/.
 
     Each object is held against the strict schema of its kind and against the rules that ringfence's own
@@ -54,6 +66,8 @@ def command(paths: tuple[str, ...], kubernetes: str | None, fail_on: str, strict
     from ringfence.findings import at_or_over
     from ringfence.sinks import report as sink
 
+    if plan is not None or allow_delete:
+        return _plan(plan, allow_delete, paths, fail_on, output)
     gc.disable()  # everything read is kept to the end: collecting only costs time
     files = list(_files(paths or _default()))
     documents, errors = _read(files)
@@ -63,6 +77,21 @@ def command(paths: tuple[str, ...], kubernetes: str | None, fail_on: str, strict
     if at_or_over(report.findings, fail_on):
         return FINDINGS
     return INCOMPLETE if strict and report.unanalysed else 0
+
+
+def _plan(plan: str | None, allowed: Sequence[str], paths: Sequence[str], fail_on: str, output: str) -> int:
+    """Findings on a plan of Pulumi's, by the same gate and in the same forms."""
+    from ringfence.findings import at_or_over
+    from ringfence.plans import read_plan
+    from ringfence.sinks import report as sink
+
+    if plan is None:
+        raise UsageError("--allow-delete is about a plan", hint="name the plan with --plan FILE")
+    if paths:
+        raise UsageError("--plan takes no manifests", hint="check them by themselves: ringfence check PATH")
+    report = read_plan(Path(plan), shown(Path(plan)), allowed)
+    console.data(sink.as_json(report, fail_on) if output == "json" else sink.text(report, fail_on))
+    return FINDINGS if at_or_over(report.findings, fail_on) else 0
 
 
 def _default() -> tuple[str, ...]:

@@ -72,10 +72,8 @@ def _summary(report: Report, gate: str) -> str:
     objects = f"{report.objects} object{'' if report.objects == 1 else 's'}"
     files = f"{report.files} file{'' if report.files == 1 else 's'}"
     missed = f"; {len(report.unanalysed)} not analysed" if report.unanalysed else ""
-    return (
-        f"{objects} in {files}, Kubernetes {', '.join(report.kubernetes)}: {found}{missed}; "
-        f"{over} at or over the gate (--fail-on {gate})"
-    )
+    judge = f", Kubernetes {', '.join(report.kubernetes)}" if report.kubernetes else ""  # a plan is held to no schema
+    return f"{objects} in {files}{judge}: {found}{missed}; {over} at or over the gate (--fail-on {gate})"
 
 
 def as_json(report: Report, gate: str) -> str:
