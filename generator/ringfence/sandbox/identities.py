@@ -55,7 +55,7 @@ class Authority:
         """A new CA of its own: what it signs is foreign to everybody who was not given its certificate."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        builder = _builder(subject, subject, key, lifetime, ended=False)
+        builder = _builder(subject, subject, key, key.public_key(), lifetime, ended=False)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         builder = builder.add_extension(_usage(sign=True), critical=True)
         return cls(builder.sign(key, hashes.SHA256()), key)
@@ -94,7 +94,8 @@ class Authority:
         ended: bool,
     ) -> Credentials:
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(x509.Name(names), self._cert.subject, key, lifetime, ended=ended)
+        issuer = self._cert.public_key()
+        builder = _builder(x509.Name(names), self._cert.subject, key, issuer, lifetime, ended=ended)
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(_usage(sign=False), critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
@@ -105,13 +106,16 @@ class Authority:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: Any, lifetime: datetime.timedelta, *, ended: bool
+    subject: x509.Name, issuer: x509.Name, key: Any, issuer_key: Any, lifetime: datetime.timedelta, *, ended: bool
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     last = now - datetime.timedelta(minutes=1) if ended else now + lifetime
     first = last - lifetime if ended else now - _SKEW
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
-    return builder.serial_number(x509.random_serial_number()).not_valid_before(first).not_valid_after(last)
+    builder = builder.serial_number(x509.random_serial_number()).not_valid_before(first).not_valid_after(last)
+    own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    other = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key)
+    return builder.add_extension(own, critical=False).add_extension(other, critical=False)
 
 
 def _usage(*, sign: bool) -> x509.KeyUsage:

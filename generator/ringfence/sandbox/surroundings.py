@@ -33,7 +33,7 @@ def make(folder: Folder) -> None:
         ) from bad
 
     issuer = folder / "issuer"
-    authority = Authority.create("ringfence sandbox issuer")
+    authority = Authority.create("ringfence sandbox issuer CA")
     authority.server("ringfence sandbox issuer", [LOOPBACK]).write(issuer, "tls")
     (issuer / "ca.crt").write_text(authority.pem)  # its key is forgotten: nothing more is to be signed
     signer = Signer.create()
