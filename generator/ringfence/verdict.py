@@ -27,7 +27,8 @@ class Verdict:
     """One pair of one control: its state, and why."""
 
     control: str
-    severity: str
+    title: str  # the control's
+    severity: str  # the control's
     pair: str  # empty where a control has no pair
     state: State
     detail: str  # one line: what refused, what went wrong, why it does not apply, which ring would show it

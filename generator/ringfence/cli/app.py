@@ -21,6 +21,7 @@ COMMANDS = {
     "render": "cluster.yaml to a tree of hardened objects.",
     "check": "Findings on a tree or any manifests.",
     "explain": "Why a control, object or field is as it is, and how to change it.",
+    "verify": "What a running cluster refuses, control by control.",
     "list": "Profiles, controls, frameworks, components, exceptions.",
     "sandbox": "A disposable control plane that runs a cluster's host files.",
     "schema": "JSON Schema of a document, for editors.",

@@ -86,7 +86,7 @@ def status(file: str | None, state: str | None, output: str) -> int:
     Exits 0 when everything runs, else 1. `-v` lists every substitution.
     """
     given = file or state or cluster_file(None)
-    folders = [_known(file, state)] if given else _all()
+    folders = [_known(file, state)] if given else all_folders()
     found = [(f, r) for f in folders if f.path.is_dir() and (r := f.read())]
     if output == "json":
         facts = [{**_facts(f, r), "access": r.access, "substitutions": r.substitutions} for f, r in found]
@@ -122,7 +122,7 @@ def _known(file: str | None, state: str | None) -> Folder:
     if state:
         return _folder("", state)
     source = _source(file)
-    for folder in _all():
+    for folder in all_folders():
         record = folder.read()
         if record and record.source == source.resolve().as_posix():
             return folder
@@ -131,7 +131,8 @@ def _known(file: str | None, state: str | None) -> Folder:
     return _folder(read_cluster(source, shown(source)).name, None)
 
 
-def _all() -> list[Folder]:
+def all_folders() -> list[Folder]:
+    """The state folders of every sandbox in the usual place."""
     from ringfence.sandbox import Folder
 
     base = _base()

@@ -8,7 +8,7 @@ from ringfence import bundled
 from ringfence.cli.console import console
 from ringfence.errors import UsageError, nearest
 
-KINDS = ("cluster", "profile", "control", "probes", "findings")
+KINDS = ("cluster", "profile", "control", "probes", "findings", "verdicts")
 
 
 @click.command("schema", short_help="JSON Schema of a document, for editors.")
@@ -16,7 +16,7 @@ KINDS = ("cluster", "profile", "control", "probes", "findings")
 def command(kind: str) -> None:
     """Print the JSON Schema of cluster.yaml, or of another document.
 
-    findings is what `ringfence check -o json` writes.
+    findings is what `ringfence check -o json` writes, verdicts what `ringfence verify -o json` does.
     """
     if kind not in KINDS:
         raise UsageError(f'there is no schema of "{kind}"', hint=nearest(kind, KINDS))

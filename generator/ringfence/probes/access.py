@@ -34,6 +34,7 @@ class Issuer:
     key_id: str
     claims: tuple[tuple[str, object], ...] = ()  # further claims of a good token, such as an MFA claim
     lifetime: int = 300  # seconds
+    backdated: int = 0  # seconds from the moment a token is signed back to its iat
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,16 @@ class Fixtures:
         self._admin, self._resources, self._run = admin, resources, run
         self.name = f"ringfence-probe-{run}"
         self._made: list[str] = []  # paths, oldest first
+        self._number = 0
         self._namespace = ""
         self._accounts: set[tuple[str, str]] = set()
         self._users: dict[str, str] = {}
         self.last_made = 0.0  # time.monotonic() of the latest, whose effect may take a moment
+
+    def fresh(self) -> str:
+        """A name that nothing else has."""
+        self._number += 1
+        return f"{self.name}-{self._number}"
 
     def make(self, body: Mapping[str, Any], namespace: str | None = None) -> str:
         """Create an object; its path. Raises Unprovable when the cluster refuses it."""
@@ -43,10 +49,12 @@ class Fixtures:
         self.last_made = time.monotonic()
         return path
 
-    def note(self, path: str) -> None:
-        """An object that a probe itself may have made."""
-        if path not in self._made:
-            self._made.append(path)
+    def note(self, path: str, namespace: str | None) -> bool:
+        """Note an object that a probe itself made; False when it goes with the run's own namespace anyway."""
+        if namespace == self._namespace:
+            return False
+        self._made.append(path)
+        return True
 
     def discard(self, path: str) -> None:
         """Delete one object, held by our finalizer or not."""
@@ -89,7 +97,7 @@ class Fixtures:
         """A ServiceAccount of the run's namespace that these rules are bound to, cluster-wide; its name."""
         key = repr(rules)
         if key not in self._users:
-            name = f"{self.name}-{len(self._users)}"
+            name = self.fresh()
             self.service_account(self.namespace(), name)
             role = {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules}
             self.make(role)

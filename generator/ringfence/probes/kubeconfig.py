@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ringfence.errors import InputError, Place, ToolError, UsageError, nearest
+from ringfence.errors import InputError, Place, UsageError, nearest
 from ringfence.probes.access import Access, KeyPair
 
 
@@ -15,13 +15,9 @@ def read(files: tuple[Path, ...], context: str | None = None) -> Access:
 
     Raises what is wrong: no file, no such context, several and none current, an exec plugin that fails.
     """
-    try:
-        from kubernetes import client
-        from kubernetes.config import ConfigException, kube_config
-    except ImportError:
-        raise ToolError(
-            "talking to a cluster needs the extra `cluster`", hint="pip install 'ringfence[cluster]'"
-        ) from None
+    from kubernetes import client
+    from kubernetes.config import ConfigException, kube_config
+
     known = [f for f in files if f.is_file()]
     shown = os.pathsep.join(map(str, files))
     if not known:

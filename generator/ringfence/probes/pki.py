@@ -94,7 +94,7 @@ def token(issuer: Issuer, changes: Mapping[str, Any], *, stranger: bool = False)
         "iss": issuer.url,
         "aud": issuer.audience,
         "sub": "ringfence-probe",
-        "iat": 0,
+        "iat": -issuer.backdated,
         "exp": issuer.lifetime,
         **dict(issuer.claims),
         **changes,

@@ -151,7 +151,9 @@ class Places:
             case "group":
                 return self.groups(argument, None)[0]
             case "prefix":
-                return str(self._cluster.oidc[0]["prefix"]) if self._cluster.oidc else ""
+                return self._cluster.issuers[0].prefix if self._cluster.issuers else ""
+            case "claim":
+                return self._claim(argument)
             case "claim":
                 return self._claim(argument)
             case "registry":

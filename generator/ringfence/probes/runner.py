@@ -73,6 +73,14 @@ def plan(
             yield pair, None, ""
 
 
+def planned(resolution: Resolution, controls: Sequence[str] = ()) -> Iterator[tuple[Pair | None, State | None, str]]:
+    """`plan` of every control, or of these."""
+    enforced = frozenset(c.id for c in resolution.controls if c.stage is Stage.ENFORCE)
+    for control in resolution.controls:
+        if not controls or control.id in controls:
+            yield from plan(resolution.cluster, control, enforced)
+
+
 def _whole(cluster: Cluster, control: ResolvedControl) -> tuple[State, str] | None:
     """What holds for all pairs of a control: it is off, or somebody else's."""
     if control.stage is Stage.OFF:
@@ -118,10 +126,9 @@ class _Run:
             start = time.monotonic()
             if pair is not None and state is None:
                 state, why = self._pair(pair, control)
-            yield Verdict(
-                control.id, control.control.severity.value, pair.name if pair else "", state or State.FAILED, why,
-                control.stage.value, pair.ring if pair else "", time.monotonic() - start,
-            )  # fmt: skip
+            about = (control.id, control.control.title, control.control.severity.value)
+            name, ring = (pair.name, pair.ring) if pair else ("", "")
+            yield Verdict(*about, name, state or State.FAILED, why, control.stage.value, ring, time.monotonic() - start)
 
     def _pair(self, pair: Pair, control: ResolvedControl) -> tuple[State, str]:
         given: list[str] = []

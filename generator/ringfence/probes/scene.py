@@ -26,6 +26,7 @@ class Scene:
 
     def __init__(self, session: Session, pair: Pair, control: ResolvedControl, places: Places) -> None:
         self._session, self._pair, self._control, self._places = session, pair, control, places
+        self._name = session.fixtures.fresh()
 
     @property
     def access(self) -> Access:
@@ -71,7 +72,7 @@ class Scene:
             case "own":
                 return self.fixtures.namespace()
             case "probe":
-                return self.fixtures.name
+                return self._name
             case "marker":
                 return self._session.marker
             case "namespace":
@@ -85,7 +86,7 @@ class Scene:
             case "csr":
                 from ringfence.probes import pki
 
-                return pki.certificate_request(self.fixtures.name, (argument,) if argument else ())
+                return pki.certificate_request(self._name, (argument,) if argument else ())
         return self._uid(argument)
 
     def _uid(self, argument: str) -> str:
@@ -108,7 +109,7 @@ class Scene:
             raw = {}
         body = self.fill(merged(raw, request["over"]), namespace) if raw is not None else None
         own = body.get("metadata", {}).get("name") if body else None
-        name = self.fill(request["name"], namespace) if request["name"] else own or self.fixtures.name
+        name = self.fill(request["name"], namespace) if request["name"] else own or self._name
         return body, name
 
     def actor(self, request: Request) -> Actor:

@@ -23,6 +23,7 @@ _MODELS = {
     "control": ("control", "ControlDocument"),
     "probes": ("probes", "ProbesDocument"),
     "findings": ("report", "FindingsDocument"),
+    "verdicts": ("report", "VerdictsDocument"),
 }
 KINDS = tuple(_MODELS)
 

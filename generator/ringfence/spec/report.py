@@ -1,4 +1,4 @@
-"""Pydantic model of what `ringfence check -o json` writes; makes docs/schema/findings.json."""
+"""Pydantic models of what `check -o json` and `verify -o json` write: docs/schema/findings.json and verdicts.json."""
 
 from __future__ import annotations
 
@@ -56,3 +56,31 @@ class FindingsDocument(Model):
     summary: Summary
     findings: list[FindingEntry]
     notAnalysed: list[UnanalysedEntry]
+
+
+StateName = Literal["proved", "failed", "not-applicable", "provider-owned", "not-provable-here"]
+
+
+class VerdictEntry(Model):
+    """One pair of probes of one control; a control without pairs has one entry."""
+
+    control: Line
+    severity: SeverityName
+    stage: Literal["off", "audit", "enforce"]
+    pair: str = Field(description="Its name in probes.yaml; empty where the control has no pair.")
+    ring: str = Field(description="Where it is proved: api, node, cni, ...; empty where the control has no pair.")
+    state: StateName
+    detail: str = Field(description="What refused, what went wrong, why it does not apply, or which ring shows it.")
+    seconds: float
+
+
+class VerdictsDocument(Model):
+    """What a running cluster showed about every control, in the order of the catalogue."""
+
+    apiVersion: Literal["ringfence/v1alpha1"]
+    kind: Literal["Verdicts"]
+    cluster: Line
+    environment: Line = Field(description="The context or sandbox that was asked.")
+    kubernetes: Line = Field(description="Version of its API server.")
+    summary: dict[StateName, int]
+    verdicts: list[VerdictEntry]

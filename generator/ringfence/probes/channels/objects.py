@@ -62,12 +62,12 @@ def perform(scene: Scene, request: Request) -> Outcome:
     created: list[str] = []
     try:
         outcome = Outcome(True, "nothing was sent")
-        for number in range(request["times"] or 1):
-            one = target._replace(name=f"{name}-{number}") if request["times"] else target
+        for _ in range(request["times"] or 1):
+            one = target._replace(name=scene.fixtures.fresh()) if request["times"] else target
             answer = _send(api, verb, one, merged(body, {"metadata": {"name": one.name}}) if body else None, query)
             if answer.ok and verb == "create" and not sub and "dryRun" not in query:
-                created.append(one.path(collection=False))
-                scene.fixtures.note(created[-1])
+                path = one.path(collection=False)
+                created.extend([path] if scene.fixtures.note(path, namespace) else [])
             outcome = _judge(scene, request, answer, start, one)
             if outcome.refused:
                 break
