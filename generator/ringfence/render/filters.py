@@ -30,11 +30,17 @@ def unique(values: Iterable[Any]) -> list[Any]:
     return list(dict.fromkeys(values))
 
 
+def switched_on(names: Iterable[str]) -> dict[str, bool]:
+    """Names as a mapping in which each is true: a set of flags that fold, such as feature gates."""
+    return dict.fromkeys(names, True)
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "cel": cel,
     "join": join,
     "length": len,
     "list": list,
     "sort": sorted,
+    "switched_on": switched_on,
     "unique": unique,
 }
