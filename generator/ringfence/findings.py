@@ -19,8 +19,25 @@ from ringfence.validate import unknown_kind
 
 SCHEMA = "schema"  # stands for the control in findings about an object's form
 _MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError)
-# Configuration of tools, which no API server ever sees.
-_TOOLS = frozenset({"kustomize.config.k8s.io", "ringfence"})
+# Configuration of tools and of the components themselves, which no API server ever sees.
+_TOOLS = frozenset(
+    {
+        "apiserver.config.k8s.io",
+        "apiserver.k8s.io",
+        "audit.k8s.io",
+        "eventratelimit.admission.k8s.io",
+        "kubeadm.k8s.io",
+        "kubelet.config.k8s.io",
+        "kubeproxy.config.k8s.io",
+        "kubescheduler.config.k8s.io",
+        "kustomize.config.k8s.io",
+        "pod-security.admission.config.k8s.io",
+        "podnodeselector.admission.k8s.io",
+        "podtolerationrestriction.admission.k8s.io",
+        "resourcequota.admission.k8s.io",
+        "ringfence",
+    }
+)
 _GONE = frozenset({"extensions"})  # Kubernetes' own groups that no supported version serves
 _NO_OBJECT = "no Kubernetes object: apiVersion, kind or metadata is missing"
 

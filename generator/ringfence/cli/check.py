@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -161,18 +161,40 @@ class _Trees:
             self._versions[folder] = read_cluster(cluster, shown(cluster)).kubernetes if cluster else None
         return self._versions[folder]
 
+    def is_of_a_host(self, file: Path) -> bool:
+        """Is this a file that a tree's index lists below host/? Distributions' configurations there are no objects."""
+        from ringfence.host import FOLDER
+
+        found = self._index(file.parent)
+        if found is None or found[1] is None:
+            return False
+        inside = _inside(file, found[0])
+        return inside.startswith(f"{FOLDER}/") and inside in found[1].files
+
     def with_origin(self, finding: Finding, file: Path) -> Finding:
         """The finding with the template that set its field, when the file lies in a tree."""
-        from ringfence.sinks.index import read_index
-
-        if file.parent not in self._indexes:
-            tree = tree_around(file.parent)
-            self._indexes[file.parent] = (tree, read_index(tree)) if tree else None
-        found = self._indexes[file.parent]
+        found = self._index(file.parent)
         if found is None or found[1] is None:
             return finding
-        inside = Path(os.path.normpath(Path.cwd() / file)).relative_to(found[0]).as_posix()
+        inside = _inside(file, found[0])
         return replace(finding, origin=found[1].origin(inside, finding.object, finding.path))
+
+    def _index(self, folder: Path) -> tuple[Path, Index | None] | None:
+        """The tree around a folder, with its index."""
+        from ringfence.sinks.index import read_index
+
+        if folder not in self._indexes:
+            tree = tree_around(folder)
+            self._indexes[folder] = (tree, read_index(tree)) if tree else None
+        return self._indexes[folder]
+
+
+def _inside(file: Path, tree: Path) -> str:
+    return Path(os.path.normpath(Path.cwd() / file)).relative_to(tree).as_posix()
+
+
+def _keys(document: Document) -> Iterable[str]:
+    return document.value if isinstance(document.value, dict) else ()
 
 
 def _examine(documents: Sequence[_Given], kubernetes: str | None) -> Iterator[Report]:
@@ -183,6 +205,8 @@ def _examine(documents: Sequence[_Given], kubernetes: str | None) -> Iterator[Re
     trees = _Trees()
     found: dict[str, list[Document]] = {}
     for file, document in documents:
+        if file and "apiVersion" not in _keys(document) and trees.is_of_a_host(file):
+            continue
         version = kubernetes or (trees.version(file.parent) if file else None) or SUPPORTED[-1]
         found.setdefault(version, []).append(document)
     files = {d.file: f for f, d in documents if f}

@@ -37,7 +37,10 @@ def command(
     what: str, name: str | None, profile: str | None, cluster: str | None, output: str, templates: tuple[str, ...],
     as_of: str,
 ) -> None:  # fmt: skip
-    """List WHAT: controls (default), profiles, frameworks, framework NAME, components, exceptions."""
+    """List WHAT: controls (default), profiles, frameworks, framework NAME, components, exceptions, provider.
+
+    `provider` says what a managed cluster's provider does instead of each control of the host plane.
+    """
     if what not in _LISTS:
         raise UsageError(f'can\'t list "{what}"', hint=nearest(what, _LISTS))
     if (name is not None) != (what == "framework"):
@@ -180,6 +183,24 @@ def _exceptions(query: _Query) -> Rows:
         }
 
 
+def _provider(query: _Query) -> Rows:
+    from ringfence.errors import InputError, Place
+    from ringfence.host import provider_rows
+
+    if query.resolution is None:
+        raise UsageError("list provider needs a cluster", hint="name it with --cluster FILE")
+    cluster = query.resolution.cluster
+    if not cluster.managed:
+        raise InputError(
+            f"{cluster.name} has no provider: its hosts take the files under host/ of its tree",
+            place=Place(cluster.file),
+            hint="list provider is for kubernetes.distribution eks, gke and aks",
+        )
+    keys = ("control", "stage", "status", "by", "statement", "source", "title")
+    for row in provider_rows(query.resolution.controls, cluster.distribution):
+        yield {key: row.get(key, "") for key in keys}
+
+
 _LISTS: dict[str, Callable[[_Query], Rows]] = {
     "controls": _controls,
     "profiles": _profiles,
@@ -187,4 +208,5 @@ _LISTS: dict[str, Callable[[_Query], Rows]] = {
     "framework": _framework,
     "components": _components,
     "exceptions": _exceptions,
+    "provider": _provider,
 }

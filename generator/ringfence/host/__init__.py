@@ -3,5 +3,6 @@
 from ringfence.host.files import TreeFile
 from ringfence.host.forms import FOLDER, forms
 from ringfence.host.plan import HostFile, HostPlan, Permission, plan
+from ringfence.host.provider import provider_rows
 
-__all__ = ["FOLDER", "HostFile", "HostPlan", "Permission", "TreeFile", "forms", "plan"]
+__all__ = ["FOLDER", "HostFile", "HostPlan", "Permission", "TreeFile", "forms", "plan", "provider_rows"]

@@ -23,6 +23,20 @@ class TreeFile(NamedTuple):
     sources: tuple[str, ...]
 
 
+class Placed(NamedTuple):
+    """A file of the folder `host/` that the script puts somewhere else than its name says."""
+
+    source: str  # below host/
+    path: str  # on the host
+    mode: str
+    owner: str
+    roles: tuple[str, ...]
+    text: str
+
+
+# Begins the placeholder of key material that a script makes on the host. A file that holds one is put beside its place,
+# as <path>.template: the script reads it there and writes the file whole, so nobody ever reads a placeholder for a key.
+KEY, TEMPLATE = "<generated-on-host:", ".template"
 _TABLE = "# What install.sh puts on a host, and what it holds to an owner and a mode.\n"
 _SCRIPT = """\
 #!/bin/sh
@@ -43,9 +57,9 @@ esac
 owned() { # owner path
   if [ "$(id -u)" = 0 ]; then chown "$1" "$2"; fi
 }
-put() { # mode owner path
+put() { # mode owner path source
   mkdir -p "$root$(dirname "$3")"
-  cp "$here/files$3" "$root$3.ringfence-new"
+  cp "$here/$4" "$root$3.ringfence-new"
   chmod "$1" "$root$3.ringfence-new"
   owned "$2" "$root$3.ringfence-new"
   mv -f "$root$3.ringfence-new" "$root$3"
@@ -65,19 +79,32 @@ hold() { # mode owner path, where it exists
 """
 
 
-def host_files(plan: HostPlan, left_out: Collection[str]) -> list[TreeFile]:
-    """`host/files/<path>` for every file but those left out, `host/files.yaml` and `host/install.sh`."""
+def host_files(plan: HostPlan, left_out: Collection[str], placed: Collection[Placed] = ()) -> list[TreeFile]:
+    """`host/files/<path>` for every file but those left out, `host/files.yaml` and `host/install.sh`.
+
+    `placed` are the caller's own files, which the table and the script know too.
+    """
     files = plan.without(left_out)
     made = [TreeFile(f"host/files{f.path}", f.text, (f.source,)) for f in files]
-    if not files and not plan.permissions:
+    if not files and not placed and not plan.permissions:
         return made
-    made.append(TreeFile("host/files.yaml", _TABLE + dump(_table(plan, files)), ()))
-    made.append(TreeFile("host/install.sh", _script(plan, files), ()))
+    put = sorted([*placed, *(_in_place(f) for f in files)], key=lambda p: (p.path, p.source))
+    scripts = [f for f in files if f.run]
+    made.append(TreeFile("host/files.yaml", _TABLE + dump(_table(plan, put)), ()))
+    made.append(TreeFile("host/install.sh", _script(plan, put, scripts), ()))
     return made
 
 
-def _table(plan: HostPlan, files: Collection[HostFile]) -> dict[str, Any]:
+def _in_place(file: HostFile) -> Placed:
+    keyed = file.content is not None and KEY in file.text
+    path = file.path + TEMPLATE if keyed else file.path
+    return Placed(f"files{file.path}", path, file.mode, file.owner, file.roles, file.text)
+
+
+def _table(plan: HostPlan, files: Collection[Placed]) -> dict[str, Any]:
     return {
+        "apiVersion": "ringfence/v1alpha1",
+        "kind": "HostFiles",
         "files": [
             {
                 "path": f.path,
@@ -94,14 +121,14 @@ def _table(plan: HostPlan, files: Collection[HostFile]) -> dict[str, Any]:
     }
 
 
-def _script(plan: HostPlan, files: Collection[HostFile]) -> str:
+def _script(plan: HostPlan, files: Collection[Placed], scripts: Collection[HostFile]) -> str:
     lines = [_SCRIPT]
     for role in (CONTROL_PLANE, WORKER):
         inside = [
             f"folder {p.mode} {p.owner} {quote(p.path)}" for p in plan.permissions if p.create and role in p.roles
         ]
-        inside += [f"put {f.mode} {f.owner} {quote(f.path)}" for f in files if role in f.roles]
-        inside += [f'RINGFENCE_ROOT="$root" sh "$root"{quote(f.path)}' for f in files if f.run and role in f.roles]
+        inside += [f"put {f.mode} {f.owner} {quote(f.path)} {quote(f.source)}" for f in files if role in f.roles]
+        inside += [f'RINGFENCE_ROOT="$root" sh "$root"{quote(f.path)}' for f in scripts if role in f.roles]
         inside += [
             f"hold {p.mode} {p.owner} {quote(p.path)}" for p in plan.permissions if not p.create and role in p.roles
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ringfence.host import kubeadm
+from ringfence.host import kubeadm, provider, rancher, talos
 from ringfence.host.files import TreeFile
 from ringfence.host.plan import HostPlan, plan
 from ringfence.model import Bundle
@@ -14,12 +14,16 @@ FOLDER = "host"
 _FORMS: Mapping[str, Callable[[HostPlan, Cluster], list[TreeFile]]] = {
     "kubeadm": kubeadm.form,
     "generic": kubeadm.form,  # kind, Cluster API and kubespray are kubeadm underneath
+    "rke2": rancher.form,
+    "k3s": rancher.form,
+    "talos": talos.form,
 }
 
 
 def forms(bundle: Bundle) -> tuple[TreeFile, ...]:
-    """The files of a bundle's host plane, by path; none where it has no host plane."""
-    form = _FORMS.get(bundle.cluster.distribution)
-    if form is None or not bundle.host:
+    """The files of a bundle's host plane, by path; where a provider owns it, what it does instead."""
+    if bundle.cluster.managed:
+        return tuple(provider.form(bundle))
+    if not bundle.host:
         return ()
-    return tuple(sorted(form(plan(bundle), bundle.cluster)))
+    return tuple(sorted(_FORMS[bundle.cluster.distribution](plan(bundle), bundle.cluster)))

@@ -87,8 +87,8 @@ def plan(bundle: Bundle) -> HostPlan:
         if one.component:
             mounts.setdefault(one.component, {}).setdefault(one.path.rpartition("/")[0], True)
     return HostPlan(
-        {c: dict(sorted(f.items())) for c, f in sorted(flags.items())},
-        {c: dict(sorted(m.items())) for c, m in sorted(mounts.items())},
+        {c: dict(sorted(f.items())) for c, f in sorted(flags.items()) if f},
+        {c: dict(sorted(m.items())) for c, m in sorted(mounts.items()) if m},
         tuple(sorted(files, key=lambda f: f.path)),
         tuple(sorted(permissions, key=lambda p: p.path)),
     )

@@ -1,0 +1,105 @@
+"""EKS, GKE and AKS: what they do instead stands in the tree, in `explain`, in `list provider`; nothing counts as passed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from catalogues import Command
+from helpers import ROOT, write_cluster
+from hostplane import bundle_of, catalogue, tree_of
+
+from ringfence.build import Builder
+from ringfence.documents import load
+from ringfence.model import Stage
+
+PROVIDERS = ("eks", "gke", "aks")
+WANTED = {
+    "eks": {"status": "mapped", "by": "a setting of Amazon's"},
+    "gke": {
+        "status": "provider-owned",
+        "statement": "The provider documents that it does this.",
+        "source": "GKE documentation, A page",
+    },
+    "aks": {"status": "provider-owned, undocumented"},
+}
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_the_tree_says_what_the_provider_does_instead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: str
+) -> None:
+    catalogue(tmp_path / "catalogue", monkeypatch, provider)
+    tree = tree_of(bundle_of(tmp_path, provider))
+    assert list(tree) == ["provider.yaml"]
+    found = load(tree["provider.yaml"].text, "provider.yaml").value
+    assert (found["apiVersion"], found["kind"], found["provider"]) == ("ringfence/v1alpha1", "ProviderOwned", provider)
+    about = {"control": "demo-host", "title": "The control demo-host", "stage": "enforce"}
+    assert found["controls"] == [{**about, **WANTED[provider]}]
+
+
+def test_a_control_that_is_off_is_not_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalogue(tmp_path / "catalogue", monkeypatch, "eks")
+    overrides = {"demo-host": {"stage": "off", "reason": "not on this cluster"}}
+    assert tree_of(bundle_of(tmp_path, "eks", controls=overrides)) == {}
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_every_shipped_control_of_the_host_plane_is_accounted_for(tmp_path: Path, provider: str) -> None:
+    bundle = bundle_of(tmp_path, provider, profile="zero-trust")
+    found = load(tree_of(bundle)["provider.yaml"].text, "provider.yaml").value["controls"]
+    selected = {c.id for c in bundle.controls if c.control.managed and c.stage is not Stage.OFF}
+    assert {row["control"] for row in found} == selected
+    for row in found:
+        assert row["status"] in ("mapped", "provider-owned", "provider-owned, undocumented")
+        assert ("by" in row) is (row["status"] == "mapped")
+        if row["status"] == "provider-owned":
+            assert row["statement"]
+            assert row["source"]
+
+
+def test_statements_name_a_page_and_no_address() -> None:
+    for control in Builder().catalog:
+        for provider, managed in control.managed.items():
+            where = f"{control.id}, {provider}"
+            assert "://" not in f"{managed.by}{managed.statement}{managed.source}", where
+            assert bool(managed.statement) is bool(managed.source), where
+
+
+@pytest.fixture
+def ringfence(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    catalogue(tmp_path / "catalogue", monkeypatch, "gke")
+    write_cluster(tmp_path, kubernetes={"version": "1.36", "distribution": "gke"})
+    return Command(tmp_path, capsys, monkeypatch)
+
+
+def test_list_provider(ringfence: Command) -> None:
+    done = ringfence("list", "provider", "--cluster", "cluster.yaml", "-o", "json")
+    assert done.code == 0
+    about = {"control": "demo-host", "title": "The control demo-host", "stage": "enforce"}
+    assert json.loads(done.out) == [{**about, **WANTED["gke"], "by": ""}]
+
+
+def test_list_provider_of_a_cluster_that_owns_its_hosts(ringfence: Command, tmp_path: Path) -> None:
+    write_cluster(tmp_path)
+    done = ringfence("list", "provider", "--cluster", "cluster.yaml")
+    assert (done.code, done.out) == (65, "")
+    assert "has no provider" in done.err
+
+
+def test_list_provider_needs_a_cluster(ringfence: Command) -> None:
+    done = ringfence("list", "provider")
+    assert done.code == 64
+    assert "--cluster" in done.err
+
+
+def test_explain_says_it(ringfence: Command) -> None:
+    done = ringfence("explain", "demo-host")
+    assert done.code == 0
+    assert "provider-owned: The provider documents that it does this. (GKE documentation, A page)" in done.out
+
+
+def test_the_shipped_example_has_it() -> None:
+    bundle = Builder().build(ROOT / "examples/eks/cluster.yaml", "cluster.yaml")
+    assert list(tree_of(bundle)) == ["provider.yaml"]
