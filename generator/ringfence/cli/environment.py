@@ -48,10 +48,11 @@ def of_sandbox(name: str, cluster: Cluster) -> Access:
     record = known[wanted].read()
     if record is None or not record.healthy or not record.access:
         raise ToolError(f'the sandbox "{wanted}" does not run', hint=f"ringfence sandbox up {cluster.file}")
-    return _joined(known[wanted], record, Keys(**record.access), cluster)
+    return joined(known[wanted], record, Keys(**record.access), cluster)
 
 
-def _joined(folder: Folder, record: Record, keys: Keys, cluster: Cluster) -> Access:
+def joined(folder: Folder, record: Record, keys: Keys, cluster: Cluster) -> Access:
+    """A sandbox's way in, and the keys and files behind it."""
     from ringfence.probes import Etcd, KeyPair, kubeconfig
 
     return replace(

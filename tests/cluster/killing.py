@@ -1,0 +1,187 @@
+"""Mutants put in force on a real control plane, and the probes of their control asked: does one turn red?"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cluster.applying import Applier
+from cluster.mutants import Mutant
+
+from ringfence.build import Resolution
+from ringfence.cli.environment import joined
+from ringfence.documents import dump
+from ringfence.errors import RingfenceError
+from ringfence.model import Bundle, Manifest
+from ringfence.probes import Access, Session, kubeconfig, run_pairs
+from ringfence.sandbox import ControlPlane
+from ringfence.verdict import State
+
+API, ETCD = "kube-apiserver", "etcd"
+_IN_FORCE = 6.0  # seconds within which a changed object is
+_READY = 1.5  # seconds that a new API server may take to know its policies
+_WORKERS = 2
+_GONE = 60.0  # seconds until a namespace is deleted
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a mutant: killed, and by what; or what it was that nobody noticed."""
+
+    mutant: Mutant
+    killed: bool
+    by: str
+    seconds: float
+
+    def row(self) -> dict[str, Any]:
+        """For the record."""
+        m = self.mutant
+        plane = "host" if m.component else "cluster"
+        return {
+            "control": m.control,
+            "kind": m.kind,
+            "plane": plane,
+            "what": m.what,
+            "killed": self.killed,
+            "by": self.by,
+        }
+
+
+class Bed:
+    """A control plane on which the example is in force."""
+
+    def __init__(self, plane: ControlPlane, resolution: Resolution, bundle: Bundle) -> None:
+        self.plane, self.resolution, self.bundle = plane, resolution, bundle
+        self.access: Access = joined(plane.folder, plane.record, plane.access, resolution.cluster)
+
+    def reds(self, session: Session, control: str, patience: float = 0.0) -> list[str]:
+        """What fails of a control's pairs, in words."""
+        found = run_pairs(session, self.resolution, [control] if control else (), patience=patience)
+        return [f"{v.pair}: {v.detail}" for v in found if v.state is State.FAILED]
+
+    # ---------------------------------------------------------------------------------------------- the cluster plane
+
+    def kill_objects(self, mutants: Sequence[Mutant]) -> Iterator[Result]:
+        """One after another on the one API server; namespaces that go take all else in them along, so they go last."""
+        with Session(self.access) as session:
+            applier = Applier(session.admin)
+            for mutant in sorted(mutants, key=_is_namespace):
+                before = self.reds(session, mutant.control, patience=_IN_FORCE)
+                assert not before, f"before {mutant}: {before}"
+                start = time.monotonic()
+                with self._changed(applier, mutant) as refused:
+                    by = f"refused when applied: {refused}" if refused else self._until_red(session, mutant.control)
+                yield Result(mutant, bool(by), by, time.monotonic() - start)
+
+    def _until_red(self, session: Session, control: str) -> str:
+        limit = time.monotonic() + _IN_FORCE
+        while not (found := self.reds(session, control)):
+            if time.monotonic() > limit:
+                return ""
+            time.sleep(0.1)
+        return found[0]
+
+    @contextmanager
+    def _changed(self, applier: Applier, mutant: Mutant) -> Iterator[str]:
+        """The objects as the mutant has them; yields why the API server would not take it."""
+        refused = ""
+        for manifest, body in mutant.objects:
+            whole = manifest.body
+            if body is None and manifest.shape.mode == "own":
+                answer = applier.delete(whole)
+            else:
+                answer = applier.apply(body or _bare(whole))
+            refused = refused or ("" if answer.ok else answer.text)
+        try:
+            yield refused
+        finally:
+            for manifest, body in mutant.objects:
+                self._restore(applier, manifest, body is None)
+
+    def _restore(self, applier: Applier, manifest: Manifest, gone: bool) -> None:
+        if manifest.kind == "Namespace" and gone and manifest.shape.mode == "own":
+            limit = time.monotonic() + _GONE
+            while applier.api.call("GET", applier.path(manifest.body)).ok and time.monotonic() < limit:
+                time.sleep(0.2)
+            inside = [m for m in self.bundle if m.namespace == manifest.name]
+            applier.apply_all([manifest, *inside])
+        else:
+            applier.apply_all([manifest])
+
+    # ------------------------------------------------------------------------------------------------- the host plane
+
+    def kill_settings(self, mutants: Sequence[Mutant]) -> Iterator[Result]:
+        """API servers beside the sandbox's own, two at a time; of other components the sandbox's own, one by one."""
+        beside = [m for m in mutants if m.component == API]
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            yield from pool.map(self._beside, beside)
+        for mutant in (m for m in mutants if m.component != API):
+            yield self._instead(mutant)
+
+    def beside(self, control: str = "", **changes: Any) -> list[str]:
+        """What fails against a second API server with these changes; all controls' pairs without one named."""
+        one = self.plane.second_apiserver(**changes)
+        try:
+            found = kubeconfig.read((one.kubeconfig,))
+            access = replace(self.access, server=found.server, audit_log=one.audit_log)
+            with Session(access) as session:
+                return self.reds(session, control, patience=_READY)
+        finally:
+            one.stop()
+
+    def _beside(self, mutant: Mutant) -> Result:
+        start = time.monotonic()
+        files = {path: dump(content) for path, content in mutant.files.items()}
+        try:
+            found = self.beside(mutant.control, flags=mutant.flags, files=files)
+        except RingfenceError as bad:
+            found = [f"the API server doesn't start: {' '.join(bad.message.split())[:300]}"]
+        return Result(mutant, bool(found), found[0] if found else "", time.monotonic() - start)
+
+    def _instead(self, mutant: Mutant) -> Result:
+        start = time.monotonic()
+        try:
+            self.plane.restart(mutant.component, mutant.flags)
+            with Session(self.access) as session:
+                found = self.reds(session, mutant.control, patience=_READY)
+        except RingfenceError as bad:
+            found = [f"{mutant.component} doesn't start: {' '.join(bad.message.split())[:300]}"]
+        finally:
+            self.plane.restart(mutant.component)
+        return Result(mutant, bool(found), found[0] if found else "", time.monotonic() - start)
+
+
+def _is_namespace(mutant: Mutant) -> bool:
+    return any(m.kind == "Namespace" and body is None for m, body in mutant.objects)
+
+
+def _bare(body: dict[str, Any]) -> dict[str, Any]:
+    """An object of which we own no field."""
+    names = {k: body["metadata"][k] for k in ("name", "namespace") if k in body["metadata"]}
+    return {"apiVersion": body["apiVersion"], "kind": body["kind"], "metadata": names}
+
+
+class Defaults:
+    """What a component does when a flag is left out, as its own help says."""
+
+    def __init__(self, program: Path) -> None:
+        done = subprocess.run([program, "--help"], capture_output=True, text=True, check=False)
+        self._help = {
+            m[1]: m[2] for m in re.finditer(r"^\s+--([a-z0-9-]+)(.*)$", done.stdout + done.stderr, re.MULTILINE)
+        }
+
+    def same(self, flag: str, value: str, member: str) -> bool:
+        """Is it the value without the flag? `member` is the one that is taken out of a set, if it is one."""
+        said = self._help.get(flag, "")
+        if member:
+            on = re.search(r"default enabled ones \(([^)]*)\)", said)
+            return on is not None and member in re.split(r",\s*", on[1])
+        default = re.search(r'\(default "?([^)"]*)"?\)', said) or re.match(r"\s+'?([^'\s]+)'?$", said)
+        return (default[1] if default else "false") == value

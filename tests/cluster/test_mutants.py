@@ -1,0 +1,99 @@
+"""Every mutant of what the example emits is put in force on a real control plane, and a probe of its control turns red.
+
+What came out is written to .proof/mutants.json, of which docs/proof.md tells. A removal that leaves the component's own
+default of the same value changes nothing, so nobody can tell: those are listed apart. Survivors stand in survivors.yaml,
+each with its reason; one that is not there fails, and so does a line that no survivor needs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cluster.applying import Applier
+from cluster.killing import Bed, Defaults, Result
+from cluster.mutants import FLIP, REMOVAL, Mutant, of_cluster_plane, of_host_plane, proved_by_api
+from helpers import ROOT
+
+from ringfence.build import Builder
+from ringfence.probes import Session
+from ringfence.sandbox import ControlPlane
+
+EXAMPLE = ROOT / "examples" / "zero-trust" / "cluster.yaml"
+PROOF = ROOT / ".proof"
+SURVIVORS = Path(__file__).with_name("survivors.yaml")
+
+
+@pytest.fixture(scope="module")
+def bed(mutable_plane: ControlPlane) -> Bed:
+    builder = Builder()
+    resolution = builder.resolve(EXAMPLE, "examples/zero-trust/cluster.yaml")
+    made = Bed(mutable_plane, resolution, builder.objects(resolution))
+    with Session(made.access) as session:
+        Applier(session.admin).apply_all(made.bundle)
+        assert made.reds(session, "", patience=20) == [], "nothing is changed yet"
+    return made
+
+
+def equal_to_default(mutant: Mutant, plane: ControlPlane, known: dict[str, Defaults]) -> bool:
+    """Does a removal leave the same value behind?"""
+    if mutant.kind != REMOVAL or not mutant.flags:
+        return False
+    defaults = known.setdefault(mutant.component, Defaults(plane.tools[mutant.component]))
+    ((flag, _),) = mutant.flags.items()
+    member = re.search(rf"--{flag} without (\S+)$", mutant.what)
+    value = re.search(rf"without --{flag}=(.*)$", mutant.what)
+    return defaults.same(flag, value[1] if value else "", member[1] if member else "")
+
+
+@pytest.fixture(scope="module")
+def results(bed: Bed) -> tuple[list[Result], list[Mutant]]:
+    """Every mutant's result, and the removals that change nothing."""
+    controls = proved_by_api(bed.resolution.controls)
+    objects = [m for c in controls for m in of_cluster_plane(bed.resolution, bed.bundle, c)]
+    settings = [m for c in controls for m in of_host_plane(bed.bundle, c)]
+    known: dict[str, Defaults] = {}
+    idle = [m for m in settings if equal_to_default(m, bed.plane, known)]
+    assert bed.beside() == [], "an API server of the same settings answers as the first"
+    found = [*bed.kill_settings([m for m in settings if m not in idle]), *bed.kill_objects(objects)]
+    PROOF.mkdir(exist_ok=True)
+    record = {"mutants": [r.row() for r in found], "defaults": [{"control": m.control, "what": m.what} for m in idle]}
+    (PROOF / "mutants.json").write_text(json.dumps(record, indent=1) + "\n")
+    return found, idle
+
+
+def listed() -> dict[str, str]:
+    return {row["mutant"]: row["reason"] for row in yaml.safe_load(SURVIVORS.read_text()) or ()}
+
+
+def test_every_removal_is_noticed(results: tuple[list[Result], list[Mutant]]) -> None:
+    alive = [str(r.mutant) for r in results[0] if r.mutant.kind == REMOVAL and not r.killed]
+    assert sorted(set(alive) - listed().keys()) == []
+
+
+def test_nearly_every_flip_is_noticed_and_the_rest_has_a_reason(results: tuple[list[Result], list[Mutant]]) -> None:
+    flips = [r for r in results[0] if r.mutant.kind == FLIP]
+    alive = [str(r.mutant) for r in flips if not r.killed]
+    assert sorted(set(alive) - listed().keys()) == []
+    assert len(alive) <= 0.05 * len(flips)
+
+
+def test_the_list_of_survivors_holds_no_dead(results: tuple[list[Result], list[Mutant]]) -> None:
+    alive = {str(r.mutant) for r in results[0] if not r.killed}
+    assert sorted(listed().keys() - alive) == []
+
+
+def test_each_control_that_requests_prove_has_a_dead_mutant(
+    results: tuple[list[Result], list[Mutant]], bed: Bed
+) -> None:
+    dead = {r.mutant.control for r in results[0] if r.killed}
+    assert sorted(c.id for c in proved_by_api(bed.resolution.controls) if c.id not in dead) == []
+
+
+def test_a_change_that_changes_nothing_is_no_mutant(results: tuple[list[Result], list[Any]]) -> None:
+    texts = [str(r.mutant) for r in results[0]]
+    assert len(texts) == len(set(texts))
