@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,19 @@ class AuditLog:
     def position(self) -> int:
         """Where the log ends now, in bytes."""
         return self._file.stat().st_size if self._file.is_file() else 0
+
+    def of_request(self, audit_id: str, start: int, later: Callable[[], str]) -> dict[str, Any] | None:
+        """The event of a request that was answered; None when there is none.
+
+        `later` makes a request that is audited for certain and gives its audit id: once its event stands in the log,
+        what is not there will not come.
+        """
+        select = {"auditID": audit_id, "stage": "ResponseComplete"}
+        _, found = self._scan(select, start)
+        if found is None:
+            self.find({"auditID": later(), "stage": "ResponseComplete"}, start)
+            _, found = self._scan(select, start)
+        return found
 
     def find(self, select: dict[str, Any], start: int) -> dict[str, Any] | None:
         """The first event after byte `start` that holds all of `select`; None when there is none within ten seconds."""

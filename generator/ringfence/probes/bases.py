@@ -32,7 +32,6 @@ _CONTAINER = {
 _POD = {
     "serviceAccountName": "<serviceaccount>",
     "automountServiceAccountToken": False,
-    "hostUsers": False,
     "securityContext": {
         "runAsNonRoot": True,
         "runAsUser": 10001,

@@ -50,8 +50,7 @@ def _lifetime(answer: Answer) -> int:
 
 def _audited(scene: Scene, request: Request, answer: Answer, start: int, namespace: str | None) -> Iterator[str]:
     wanted = scene.fill(request["audited"], namespace)
-    select = wanted["select"] or {"auditID": answer.headers.get("Audit-Id"), "stage": "ResponseComplete"}
-    event = scene.audit_event(select, start)
+    event = scene.audit_event(answer.headers.get("Audit-Id", ""), wanted["select"], start)
     if event is None:
         yield "no audit event"
         return

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
+import ssl
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import urllib3
 
@@ -15,6 +18,7 @@ from ringfence.probes.pairs import Request
 from ringfence.probes.resources import Resource
 from ringfence.probes.scene import Scene
 
+_SILENCE = 2.0  # seconds in which an alert would have come
 # Where the key's resource is not the plural, k8s.io/kubernetes pkg/registry (ResourcePrefix) and pkg/kubeapiserver.
 _PREFIXES = {
     "nodes": "minions",
@@ -41,10 +45,14 @@ def read(scene: Scene, wanted: Mapping[str, Any], key: str) -> Outcome:
     etcd = scene.access.etcd
     if etcd is None:
         raise Unprovable("only a sandbox lets its etcd be read")
+    client = _client(scene, etcd, wanted["certificate"])
+    alert = _alert(etcd, client) if client != etcd.client else ""
+    if alert:
+        return Outcome(True, alert)
     try:
-        code, found = _range(etcd, _client(scene, etcd, wanted["certificate"]), key)
+        code, found = _range(etcd, client, key)
     except urllib3.exceptions.HTTPError as bad:
-        return Outcome(True, _words(bad))
+        return Outcome(True, " ".join(str(bad).split()))
     if code != 200:
         return Outcome(True, f"etcd answers {code}")
     if found is None:
@@ -68,6 +76,33 @@ def _client(scene: Scene, etcd: Etcd, which: str) -> KeyPair | None:
     return pki.client_certificate(scene.folder, f"etcd-{which}", "kube-apiserver-etcd-client", (), authority)
 
 
+def _alert(etcd: Etcd, client: KeyPair | None) -> str:
+    """The alert by which etcd refuses a client certificate, in OpenSSL's words; empty when it says nothing.
+
+    In TLS 1.3 the client's handshake is over before the server judges the certificate (RFC 8446, 4.4.2.4): the alert
+    is what comes instead of an answer, and is lost when a request is written first.
+    """
+    address = urlsplit(etcd.endpoint)
+    place = (address.hostname or "", address.port or 2379)
+    context = ssl.create_default_context(cafile=str(etcd.ca))
+    if client:
+        context.load_cert_chain(client.certificate, client.key)
+    try:
+        with (
+            socket.create_connection(place, 5) as plain,
+            context.wrap_socket(plain, server_hostname=place[0]) as secure,
+        ):
+            secure.settimeout(_SILENCE)
+            secure.recv(1)
+    except TimeoutError:
+        return ""
+    except ssl.SSLError as bad:
+        return str(bad.reason or bad).replace("_", " ").lower()
+    except ConnectionError as bad:
+        return f"etcd closed the connection: {bad}"
+    return ""
+
+
 def _range(etcd: Etcd, client: KeyPair | None, key: str) -> tuple[int, bytes | None]:
     options: dict[str, Any] = {"ca_certs": str(etcd.ca), "timeout": 10, "retries": False}
     if client:
@@ -77,11 +112,6 @@ def _range(etcd: Etcd, client: KeyPair | None, key: str) -> tuple[int, bytes | N
         answer = pool.request("POST", f"{etcd.endpoint}/v3/kv/range", body=body)
         pairs = json.loads(answer.data).get("kvs", []) if answer.status == 200 else []
     return answer.status, base64.b64decode(pairs[0]["value"]) if pairs else None
-
-
-def _words(bad: Exception) -> str:
-    text = " ".join(str(getattr(bad, "reason", None) or bad).split())
-    return text.replace("_", " ").lower() if "SSL" in text or "alert" in text else text
 
 
 def _start(value: bytes) -> str:
