@@ -73,7 +73,7 @@ def _shown(file: FilePath) -> str:
     return "/".join(("templates", *file.parts[-3:]))
 
 
-_FORMAT = 2  # of what is kept: raise it when a document is read or judged in another way
+_FORMAT = 3  # of what is kept: raise it when a document is read or judged in another way
 
 
 def _read(file: FilePath, cache: FilePath | None, schema: str) -> dict[str, Any]:
@@ -138,8 +138,10 @@ def _emit(data: dict[str, Any]) -> Emit:
         stages=tuple(data["stages"]),
         when={fact: tuple(values) for fact, values in data["when"].items()},
         beside=data["beside"] or "",
+        unless=data["unless"] or "",
         excepted=data["excepted"],
         needs=tuple(data["needs"]),
+        given=tuple(data["given"]),
         keys=data["keys"],
     )
 
@@ -159,8 +161,9 @@ def _cross_errors(control: Control, controls: Mapping[str, Control]) -> list[Rin
             refuse("a row of emits needs a template or an invariant, and not both")
         elif emit.template and not (FilePath(control.folder) / emit.template).is_file():
             refuse(f'emits "{emit.template}", which is not in its folder')
-        if emit.beside and emit.beside not in controls:
-            refuse(f'emits beside "{emit.beside}", which is no control', nearest(emit.beside, controls))
+        for word, other in (("beside", emit.beside), ("unless", emit.unless)):
+            if other and other not in controls:
+                refuse(f'emits {word} "{other}", which is no control', nearest(other, controls))
     for message in _plane_errors(control):
         refuse(message)
     if control.profile not in control.stages:

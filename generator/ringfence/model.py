@@ -95,8 +95,10 @@ class Emit:
     stages: tuple[str, ...]
     when: Mapping[str, tuple[str, ...]]  # cluster fact -> accepted values
     beside: str  # another control: only where that is enforced, its exceptions left out
+    unless: str  # another control: only where that is not enforced
     excepted: bool  # rendered for excepted namespaces too
     needs: tuple[str, ...]  # keys of cluster.yaml without which its objects can't be right
+    given: tuple[str, ...]  # keys of cluster.yaml without which it has nothing to say
     keys: Mapping[str, str]  # list path -> key its items are folded by
 
 
@@ -176,7 +178,7 @@ class ResolvedControl:
     param_sources: Mapping[str, Source]
     excepted_namespaces: frozenset[str] = frozenset()
     excepted_names: tuple[str, ...] = ()
-    companions: Mapping[str, ResolvedControl] = field(default_factory=dict)  # those its rows are `beside`
+    companions: Mapping[str, ResolvedControl] = field(default_factory=dict)  # those its rows are `beside` or yield to
 
     @property
     def id(self) -> str:

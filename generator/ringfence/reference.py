@@ -96,6 +96,10 @@ def emit_words(emit: Emit) -> str:
     parts.extend(f"{fact} {' or '.join(values)}" for fact, values in emit.when.items())
     if emit.beside:
         parts.append(f"where {emit.beside} is enforced")
+    if emit.given:
+        parts.append(f"where cluster.yaml gives {' and '.join(emit.given)}")
+    if emit.unless:
+        parts.append(f"unless {emit.unless} is enforced")
     if emit.needs:
         parts.append(f"needs {' and '.join(emit.needs)}")
     if len(emit.stages) == 1:

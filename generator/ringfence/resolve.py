@@ -39,7 +39,7 @@ def resolve(catalog: Catalog, profile: Profile, cluster: Cluster) -> tuple[Resol
 
 
 def _with_companions(one: ResolvedControl, resolved: Mapping[str, ResolvedControl]) -> ResolvedControl:
-    names = {emit.beside for emit in one.control.emits if emit.beside}
+    names = {name for emit in one.control.emits for name in (emit.beside, emit.unless) if name}
     return replace(one, companions={name: resolved[name] for name in sorted(names)}) if names else one
 
 

@@ -26,7 +26,7 @@ from ringfence.model import (
     fill_text,
     paths,
 )
-from ringfence.render import fitting, held_back
+from ringfence.render import fitting, held_back, ungiven, yields
 from ringfence.schemas import KindSchema, SchemaStore
 from ringfence.spec.facts import Cluster
 
@@ -73,8 +73,12 @@ def _why_nothing(control: ResolvedControl, cluster: Cluster) -> str:
     if waiting:
         other = control.companions[waiting[0].beside]
         return f"only where {other.id} is enforced; it is {other.stage.value}: {other.stage_source}"
+    if yielding := [row for row in rows if yields(control, row)]:
+        return f"{yielding[0].unless} is enforced, and writes this in its way"
     if cluster.distribution in control.control.managed:
         return str(control.control.managed[cluster.distribution])
+    if missing := ungiven(control, cluster):
+        return f"only where cluster.yaml gives {' and '.join(missing)}"
     if control.stage is Stage.AUDIT and control.control.audit_form:
         return f"no audit form: {control.control.audit_form}"
     return "this cluster and its parameters leave nothing to emit"

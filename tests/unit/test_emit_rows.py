@@ -61,6 +61,14 @@ def test_exceptions_of_the_other_control_hold_for_the_row(build: Build) -> None:
     assert names(build(BESIDE, exceptions=[exception])) == {"ConfigMap/shop/settings"}
 
 
+def test_a_row_unless_another_control_is_enforced_steps_back_and_the_bundle_says_so(build: Build) -> None:
+    rows = [{"template": "configmap.yaml.j2", "each": "namespace", "unless": "demo-base"}]
+    assert names(build(rows, controls=override("audit"))) == {"ConfigMap/shop/settings", "ConfigMap/legacy/settings"}
+    bundle = build(rows)
+    assert names(bundle) == set()
+    assert bundle.unemitted["demo-more"] == "demo-base is enforced, and writes this in its way"
+
+
 def test_a_row_that_lacks_a_fact_is_one_error_that_names_the_key(build: Build) -> None:
     needs = [{"template": "configmap.yaml.j2", "each": "namespace", "needs": ["network.nodeCIDRs"]}]
     with pytest.raises(InputError) as caught:
@@ -96,6 +104,7 @@ REFUSED = [
     ({"template": "configmap.yaml.j2", "invariant": "open_metadata"}, "and not both"),
     ({"template": "absent.yaml.j2"}, 'emits "absent.yaml.j2", which is not in its folder'),
     ({"template": "configmap.yaml.j2", "beside": "demo-bass"}, 'emits beside "demo-bass", which is no control'),
+    ({"template": "configmap.yaml.j2", "unless": "demo-bass"}, 'emits unless "demo-bass", which is no control'),
     ({"template": "configmap.yaml.j2", "needs": ["network.nodeCIDR"]}, 'did you mean "network.nodeCIDRs"?'),
 ]
 

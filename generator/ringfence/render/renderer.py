@@ -115,11 +115,21 @@ def _params(control: ResolvedControl) -> dict[str, Any]:
 
 def selected(control: ResolvedControl, cluster: Cluster) -> Iterator[Emit]:
     """The rows of `emits` that are for this cluster at this stage, beside what else is enforced."""
-    return (emit for emit in fitting(control, cluster) if not held_back(control, emit))
+    return (e for e in fitting(control, cluster) if not held_back(control, e) and not yields(control, e))
 
 
 def fitting(control: ResolvedControl, cluster: Cluster) -> Iterator[Emit]:
     """The rows of `emits` that are for this cluster at this stage, whatever else is enforced."""
+    return (emit for emit in _for_cluster(control, cluster) if all(map(cluster.given, emit.given)))
+
+
+def ungiven(control: ResolvedControl, cluster: Cluster) -> list[str]:
+    """Keys that cluster.yaml says nothing under, and rows for this cluster at this stage wait for."""
+    keys = (key for emit in _for_cluster(control, cluster) for key in emit.given)
+    return [key for key in dict.fromkeys(keys) if not cluster.given(key)]
+
+
+def _for_cluster(control: ResolvedControl, cluster: Cluster) -> Iterator[Emit]:
     if control.stage is Stage.OFF:
         return
     for emit in control.control.emits:
@@ -135,6 +145,11 @@ def fitting(control: ResolvedControl, cluster: Cluster) -> Iterator[Emit]:
 def held_back(control: ResolvedControl, emit: Emit) -> bool:
     """Does the row wait for a control that is not enforced here?"""
     return bool(emit.beside) and control.companions[emit.beside].stage is not Stage.ENFORCE
+
+
+def yields(control: ResolvedControl, emit: Emit) -> bool:
+    """Does another control, which is enforced here, write this in its way?"""
+    return bool(emit.unless) and control.companions[emit.unless].stage is Stage.ENFORCE
 
 
 def _needed(control: ResolvedControl, key: str, namespace: Any, cluster: Cluster) -> InputError:

@@ -63,6 +63,9 @@ class ParamDocument(Model):
 Needed = Literal["network.apiServer.addresses", "network.nodeCIDRs", "network.podCIDRs", "network.serviceCIDRs"]
 
 
+Given = Literal[Needed, "identity.oidc"]
+
+
 class EmitDocument(Model):
     """One template and the clusters it is for: version and distribution differences are rows, not branches.
 
@@ -89,12 +92,19 @@ class EmitDocument(Model):
         default=None,
         description="Only where this other control is enforced, and not in namespaces excepted from it.",
     )
+    unless: Annotated[str, Field(pattern=ID)] | None = Field(
+        default=None,
+        description="Only where this other control is not enforced: enforced, it writes the same in its way.",
+    )
     excepted: bool = Field(
         default=False,
         description="For excepted namespaces too, which the template finds in control.excepted_namespaces.",
     )
     needs: list[Needed] = Field(
         default=[], description="Keys of cluster.yaml without which its objects can't be right."
+    )
+    given: list[Given] = Field(
+        default=[], description="Only where cluster.yaml says something under these keys; otherwise it is said why not."
     )
     keys: dict[Line, Line] = Field(default={}, description="Lists that fold with other fragments: path to item key.")
 
@@ -111,7 +121,7 @@ class ManagedDocument(Model):
     source: Line | None = Field(default=None, description="Where: document and page title, no address.")
 
 
-Provider = Literal["eks", "gke", "aks"]
+Provider = Literal["eks", "gke", "aks", "rke2", "k3s", "talos"]
 
 
 class ControlDocument(Model):
@@ -133,7 +143,8 @@ class ControlDocument(Model):
         default="namespaces", description="What an exception's scope may list."
     )
     managed: dict[Provider, ManagedDocument] = Field(
-        default={}, description="For a control of the host plane: every provider, by name."
+        default={},
+        description="For a control of the host plane: every provider; a distribution that sees to it itself, too.",
     )
     no_audit_form: Line | None = Field(default=None, description="Why stage audit emits nothing, where it can't emit.")
     proof: list[Literal["render", "api", "engine", "node", "cni", "mesh", "host", "cloud"]] = Field(min_length=1)

@@ -11,6 +11,7 @@ from typing import Any
 from ringfence.errors import Place
 from ringfence.spec import grants
 from ringfence.spec.hostpaths import HostPaths, host_paths
+from ringfence.spec.oidc import Issuer, issuer
 from ringfence.spec.platform import PlatformNamespace, platform_namespaces
 
 MANAGED = frozenset({"eks", "gke", "aks"})
@@ -134,6 +135,11 @@ class Cluster:
     def authentication_api(self) -> str:
         """The apiVersion of AuthenticationConfiguration: GA in 1.34 (KEP-3331)."""
         return "apiserver.config.k8s.io/v1" if self.minor >= 34 else "apiserver.config.k8s.io/v1beta1"
+
+    @cached_property
+    def issuers(self) -> tuple[Issuer, ...]:
+        """The identity providers with everything decided."""
+        return tuple(issuer(entry) for entry in self.oidc)
 
     @property
     def host(self) -> HostPaths:
@@ -285,7 +291,7 @@ class Cluster:
 
     def given(self, key: str) -> bool:
         """Does cluster.yaml say anything under a dotted key such as network.nodeCIDRs?"""
-        value: Any = {"network": self.network}
+        value: Any = {"network": self.network, "identity": {"oidc": self.oidc}}
         for part in key.split("."):
             value = value[part]
         return bool(value)

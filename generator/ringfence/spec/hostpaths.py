@@ -24,6 +24,8 @@ class HostPaths:
     kubelet: str  # the kubelet's own files
     scripts: str  # what an administrator runs
     kubelet_client_ca: str  # whose clients the kubelet believes
+    unit: str  # systemd's, that starts the control plane; empty where there is none
+    etcd_owner: str  # of etcd's data: RKE2 runs it as a user of its own
     server_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # K3s and RKE2: path -> mode, owner
     agent_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -39,6 +41,8 @@ _KUBEADM = HostPaths(
     kubelet="/var/lib/kubelet",
     scripts="/usr/local/sbin",
     kubelet_client_ca="/etc/kubernetes/pki/ca.crt",
+    unit="kubelet.service",
+    etcd_owner="root:root",
 )
 _TALOS = HostPaths(
     config="/var/lib/ringfence",
@@ -51,6 +55,8 @@ _TALOS = HostPaths(
     kubelet="/var/lib/kubelet",
     scripts="/var/lib/ringfence",
     kubelet_client_ca="/etc/kubernetes/pki/ca.crt",
+    unit="",
+    etcd_owner="root:root",
 )
 
 
@@ -72,6 +78,8 @@ def _rancher(name: str) -> HostPaths:
         kubelet="/var/lib/kubelet",
         scripts="/usr/local/sbin",
         kubelet_client_ca=f"{data}/agent/client-ca.crt",
+        unit="rke2-server.service" if name == "rke2" else "k3s.service",
+        etcd_owner="etcd:etcd" if name == "rke2" else "root:root",
         server_files=_held(
             {
                 f"{settings}/config.yaml": "0600",

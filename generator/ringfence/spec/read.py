@@ -9,6 +9,7 @@ from typing import Any
 from ringfence.documents import Document, Path, load
 from ringfence.errors import InputError, Place, RingfenceError, raise_all
 from ringfence.model import PROFILES
+from ringfence.spec import oidc
 from ringfence.spec.facts import (
     RESERVED_NAMESPACES,
     Cluster,
@@ -41,7 +42,12 @@ def cluster_of(document: Document) -> Cluster:
     cluster = _build(judge(document, "cluster"), document)
     network = document.value.get("network", {})
     raise_all(
-        [*_name_errors(cluster, document), *_network_errors(network, document), *_delivery_errors(cluster, document)]
+        [
+            *_name_errors(cluster, document),
+            *_network_errors(network, document),
+            *oidc.problems(cluster.oidc, document),
+            *_delivery_errors(cluster, document),
+        ]
     )
     return cluster
 

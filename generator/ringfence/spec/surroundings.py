@@ -6,7 +6,23 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ringfence.spec.fields import ADDRESS, FOLDER, PREFIX, REGISTRY, URL, Cidr, Group, Labels, Line, Model, Name
+from ringfence.spec.fields import (
+    ADDRESS,
+    CERTIFICATES,
+    CLAIM,
+    DOMAIN,
+    FOLDER,
+    GUID,
+    PREFIX,
+    REGISTRY,
+    URL,
+    Cidr,
+    Group,
+    Labels,
+    Line,
+    Model,
+    Name,
+)
 
 PodSecurity = Literal["privileged", "baseline", "restricted"]
 
@@ -75,15 +91,41 @@ class Network(Model):
     ipFamilies: list[Literal["IPv4", "IPv6"]] = Field(default=["IPv4"], min_length=1, max_length=2)
 
 
+class SecondFactor(Model):
+    """The claim by which a token says that its holder showed more than a password."""
+
+    claim: Annotated[str, Field(pattern=CLAIM)] = Field(
+        description="amr (RFC 8176), acr, acrs, ...; a dot leads into a claim of claims."
+    )
+    values: list[Line] = Field(min_length=1, max_length=32, description="Values that say so; one is enough.")
+
+
 class OidcIssuer(Model):
     """An identity provider that the API server trusts for people."""
 
-    url: Annotated[str, Field(pattern=URL, description="Issuer URL, https.")]
-    audience: Line
-    usernameClaim: Line = "sub"
-    groupsClaim: Line = "groups"
+    provider: Literal["none", "okta", "google", "entra", "dex"] = Field(
+        default="none", description="Whose tokens they are: claims, and what they say of a second factor, follow."
+    )
+    url: Annotated[str, Field(pattern=URL, description="Issuer URL, https; google and entra know theirs.")] | None = (
+        None
+    )
+    tenant: Annotated[str, Field(pattern=GUID)] | None = Field(default=None, description="entra: the directory's id.")
+    domain: Annotated[str, Field(pattern=DOMAIN)] | None = Field(
+        default=None, description="google: the Workspace domain that people must be of."
+    )
+    audience: Line = Field(description="The client id that tokens are issued to.")
+    usernameClaim: Line | None = Field(default=None, description="Default: email for google, oid for entra, else sub.")
+    groupsClaim: Line | None = Field(
+        default=None, description="Default: groups. Google's tokens hold none; entra's are ids of groups."
+    )
     prefix: Annotated[str, Field(pattern=PREFIX, description="Prefix of its users and groups, ending in a colon.")] = (
         "oidc:"
+    )
+    secondFactor: SecondFactor | None = Field(
+        default=None, description="Default: amr mfa for none and okta, acrs c1 for entra; google and dex have none."
+    )
+    certificateAuthority: Annotated[str, Field(pattern=CERTIFICATES, max_length=65_536)] | None = Field(
+        default=None, description="CA certificates of its server, PEM; the system's by default."
     )
 
 
@@ -103,7 +145,7 @@ class Identity(Model):
     oidc: list[OidcIssuer] = Field(
         default=[],
         max_length=16,
-        description="For the control plane's files; no control of the cluster plane reads it.",
+        description="Who may sign people in; on EKS, GKE and AKS the provider is told in its own way.",
     )
     groups: PlatformGroups = Field(default_factory=PlatformGroups)
 
