@@ -103,7 +103,7 @@ def test_what_won_t_build_says_why_and_keeps_what_was_built_before_it(bench: Ben
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_an_interrupted_build_leaves_no_file_and_no_process(bench: Bench, number: int, code: int) -> None:
-    running = bench.start("kms-plugin", FAKE_GO_SLEEP="60")
+    running = bench.start("kms-plugin", FAKE_GO_SLEEP="600")
     until(lambda: bench.processes)
     running.send_signal(number)
     running.communicate(timeout=60)
@@ -113,7 +113,7 @@ def test_an_interrupted_build_leaves_no_file_and_no_process(bench: Bench, number
 
 
 def test_what_a_killed_build_left_is_removed_by_the_next(bench: Bench) -> None:
-    running = bench.start("kms-plugin", FAKE_GO_SLEEP="60")
+    running = bench.start("kms-plugin", FAKE_GO_SLEEP="600")
     until(lambda: bench.processes)
     running.kill()
     running.communicate()

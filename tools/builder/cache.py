@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from .compiling import SETTINGS
 from .families import HERE, Copy, Family
 
 
@@ -39,7 +40,7 @@ def folder() -> Path:
 def source_key(family: Family, root: Path = HERE) -> str:
     """A hash of what a family is made from, but for Go: its files, its flags, and the modules it takes files from."""
     folders = {family.name, *(part.pinned_in for part in family.parts if isinstance(part, Copy) and part.pinned_in)}
-    digest = hashlib.sha256(repr(family).encode() + family.ldflags(root).encode())
+    digest = hashlib.sha256(repr((SETTINGS, family, family.ldflags(root))).encode())
     for path in sorted(path for name in folders for path in (root / name).rglob("*") if path.is_file()):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]

@@ -15,7 +15,14 @@ from pathlib import Path
 
 from .families import Binary, Copy, Embeds, Family
 
-FLAGS = "-trimpath -buildvcs=false -mod=readonly"  # same bytes from every folder and checkout; go.sum stays as it is
+SETTINGS = {
+    "CGO_ENABLED": "0",
+    "GOTOOLCHAIN": "local",
+    "GOWORK": "off",
+    "GOEXPERIMENT": "",
+    # the same bytes from every folder and checkout; go.sum stays as it is
+    "GOFLAGS": "-trimpath -buildvcs=false -mod=readonly",
+}
 TAIL = 15  # lines of Go's output that an error shows
 
 
@@ -130,11 +137,9 @@ class Workshop:
 
     def _run(self, folder: Path, *arguments: str) -> str:
         """Run Go in a family's folder; its standard output. No process of it outlives this call."""
-        env = {name: value for name, value in os.environ.items() if name != "GOEXPERIMENT"}
-        env |= {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": FLAGS}
         temporary = self.work / "go-build"
         temporary.mkdir(exist_ok=True)
-        env |= {"GOCACHE": str(self.build_cache), "GOTMPDIR": str(temporary)}
+        env = {**os.environ, **SETTINGS, "GOCACHE": str(self.build_cache), "GOTMPDIR": str(temporary)}
         with (self.work / "log").open("w+", encoding="utf-8", errors="replace") as log:
             process = subprocess.Popen(
                 [self.go.path, *arguments],

@@ -67,8 +67,8 @@ class Family:
     tags: str = ""
     stamps: tuple[str, ...] = ()  # -X of the linker; {version} v1.2.3, {number} 1.2.3, {major} 1, {minor} 2
     embeds: Embeds | None = None
-    cache_gb: float = field(default=0.5, repr=False)  # what Go's build cache grows by
-    modules_gb: float = field(default=0.2, repr=False)  # what Go's module cache grows by
+    cache_gb: float = field(default=0.3, repr=False)  # what Go's build cache grows by
+    modules_gb: float = field(default=0.1, repr=False)  # what Go's module cache grows by
 
     def version(self, root: Path = HERE) -> str:
         """The release, as go.mod pins it: v1.2.3."""
@@ -115,6 +115,8 @@ ETCD = Family(
     "etcd",
     CORE,
     module="go.etcd.io/etcd/server/v3",
+    cache_gb=0.9,
+    modules_gb=0.2,
     parts=(
         Binary("etcd", "go.etcd.io/etcd/server/v3", 30),
         Binary("etcdctl", "go.etcd.io/etcd/etcdctl/v3", 4),
@@ -125,6 +127,8 @@ KUBE = Family(
     "kube",
     CORE,
     module="k8s.io/kubernetes",
+    cache_gb=3.2,
+    modules_gb=0.8,
     tags="selinux,notest,grpcnotrace",
     stamps=_KUBE_STAMPS,
     parts=(
@@ -145,6 +149,8 @@ PULUMI = Family(
     "pulumi",
     CORE,
     module="github.com/pulumi/pulumi/pkg/v3",
+    cache_gb=1.1,
+    modules_gb=0.6,
     stamps=("github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}",),
     parts=(Binary("pulumi", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", 272),),
 )
@@ -153,6 +159,8 @@ PROVIDER = Family(
     "pulumi-kubernetes",
     CORE,
     module="github.com/pulumi/pulumi-kubernetes/provider/v4",
+    cache_gb=3.6,
+    modules_gb=1.2,
     release="v4.25.0",
     stamps=("github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version={number}",),
     embeds=Embeds(
@@ -167,6 +175,8 @@ LANGUAGE_HOST = Family(
     "pulumi-language-python",
     CORE,
     module="github.com/pulumi/pulumi/sdk/v3",
+    cache_gb=0.2,
+    modules_gb=0.1,
     stamps=("github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}",),
     parts=(
         Binary("pulumi-language-python", "github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python", 19),
@@ -183,6 +193,8 @@ KUBE_BENCH = Family(
     "kube-bench",
     JUDGES,
     module="github.com/aquasecurity/kube-bench",
+    cache_gb=0.8,
+    modules_gb=0.6,
     parts=(
         Binary("kube-bench", "github.com/aquasecurity/kube-bench", 93),
         Copy("kube-bench-cfg", module="github.com/aquasecurity/kube-bench", source="cfg", called="cfg"),
