@@ -10,7 +10,17 @@ from typing import Any, NamedTuple
 
 from ringfence.model import Joined, Manifest, Path, Severity, Slot, fill_text, paths
 
-MODULES = ("addresses", "admission", "authentication", "hostplane", "network", "podsecurity", "quota", "rbac", "secrets")
+MODULES = (
+    "addresses",
+    "admission",
+    "authentication",
+    "hostplane",
+    "network",
+    "podsecurity",
+    "quota",
+    "rbac",
+    "secrets",
+)
 
 
 class Violation(NamedTuple):
