@@ -36,8 +36,13 @@ class Fixtures:
         self._number += 1
         return f"{self.name}-{self._number}"
 
-    def make(self, body: Mapping[str, Any], namespace: str | None = None) -> str:
-        """Create an object; its path. Raises Unprovable when the cluster refuses it."""
+    def make(self, body: Mapping[str, Any], namespace: str | None = None, *, terminating: bool = False) -> str:
+        """Create an object; its path. One that is `terminating` is being deleted, and held by a finalizer.
+
+        Raises Unprovable when the cluster refuses it.
+        """
+        if terminating:
+            body = merged(body, {"metadata": {"finalizers": [_FINALIZER]}})
         resource = self._resources.of(body)
         whole = merged(body, {"metadata": {"labels": {"ringfence/probe": self._run}}})
         path = resource.path(namespace, whole["metadata"]["name"])
@@ -46,8 +51,16 @@ class Fixtures:
         if not answer.ok:
             self._made.remove(path)
             raise Unprovable(f"can't make {resource.kind} {whole['metadata']['name']} for the probe: {answer.text}")
+        if terminating:
+            self._admin.call("DELETE", path, {"propagationPolicy": "Background"})
         self.last_made = time.monotonic()
         return path
+
+    def patch(self, path: str, change: Mapping[str, Any]) -> None:
+        """Merge a change into an object of ours. Raises Unprovable when the cluster refuses it."""
+        answer = self._admin.call("PATCH", path, change, content="application/merge-patch+json")
+        if not answer.ok:
+            raise Unprovable(f"can't change {path} for the probe: {answer.text}")
 
     def note(self, path: str, namespace: str | None) -> bool:
         """Note an object that a probe itself made; False when it goes with the run's own namespace anyway."""
@@ -61,16 +74,9 @@ class Fixtures:
         gone = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
         answer = self._admin.call("DELETE", path, gone)
         if answer.ok and _FINALIZER in answer.data.get("metadata", {}).get("finalizers", ()):
-            patch = {"metadata": {"finalizers": None}}
-            self._admin.call("PATCH", path, patch, content="application/merge-patch+json")
+            self.patch(path, {"metadata": {"finalizers": None}})
         if path in self._made:
             self._made.remove(path)
-
-    def terminating(self, body: Mapping[str, Any], namespace: str | None) -> str:
-        """Create an object that is being deleted and can't go."""
-        path = self.make(merged(body, {"metadata": {"finalizers": [_FINALIZER]}}), namespace)
-        self._admin.call("DELETE", path, {"propagationPolicy": "Background"})
-        return path
 
     def namespace(self) -> str:
         """The run's own namespace, made when it is first asked for."""

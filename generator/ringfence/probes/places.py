@@ -149,7 +149,7 @@ class Places:
             return self.namespace(name)
         match name:
             case "group":
-                return self.groups(argument, None)[0]
+                return self._group(argument)
             case "prefix":
                 return self._cluster.issuers[0].prefix if self._cluster.issuers else ""
             case "claim":
@@ -161,6 +161,12 @@ class Places:
             case "version":
                 return self._cluster.kubernetes
         return None
+
+    def _group(self, persona: str) -> str:
+        found = self.groups(persona, None)
+        if not found:
+            raise NotApplicable(f"cluster.yaml names no group of {_words(persona)}s")
+        return found[0]
 
     def _claim(self, what: str) -> str:
         """The claim of the first identity provider's tokens that says something."""

@@ -150,8 +150,10 @@ class _Run:
             namespace = scene.fill(one["namespace"]) if one["namespace"] else None
             raw = BASES[one["base"]] if one["base"] else one["object"]
             body = scene.fill(merged(raw, one["over"]), namespace)
-            make = scene.fixtures.terminating if one["terminating"] else scene.fixtures.make
-            yield make(body, namespace)
+            path = scene.fixtures.make(body, namespace, terminating=one["terminating"])
+            yield path
+            if one["patch"]:
+                scene.fixtures.patch(path, scene.fill(one["patch"], namespace))
 
     def _twins(self, scene: Scene, pair: Pair, audit: bool) -> tuple[State, str]:
         reason = scene.fill(pair.reason)

@@ -122,6 +122,9 @@ class Given(Model):
     object: Any = None
     over: dict[str, Any] = {}
     namespace: Line | None = None
+    patch: dict[str, Any] = Field(
+        default={}, description="Merged into it once it is there: what can't be created, and can come to be."
+    )
     terminating: bool = Field(default=False, description="Deleted, and held by a finalizer.")
 
 
