@@ -140,13 +140,13 @@ def unreachable(access: Access, bad: Exception) -> ToolError:
         )
     if "certificate expired" in words:
         return ToolError(f"{where}: the client certificate has expired", hint="renew the kubeconfig's certificate")
-    if isinstance(bad, urllib3.exceptions.TimeoutError) or "timed out" in words:
-        return ToolError(
-            f"{where} does not answer: timed out", hint="is it running, and reachable from here (VPN, proxy, firewall)?"
-        )
     if "refused" in words:
         return ToolError(
             f"{where} does not answer: connection refused", hint="is it running, and is this its address and port?"
+        )
+    if isinstance(bad, urllib3.exceptions.TimeoutError) or "timed out" in words:
+        return ToolError(
+            f"{where} does not answer: timed out", hint="is it running, and reachable from here (VPN, proxy, firewall)?"
         )
     if "resolve" in words or "Name or service" in words:
         return ToolError(f"{where}: its name does not resolve", hint="look at `server` in the kubeconfig")

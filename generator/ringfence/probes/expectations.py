@@ -33,19 +33,22 @@ def _differences(scene: Scene, request: Request, answer: Answer, start: int, nam
         if answer.headers.get(name) != value:
             yield f"header {name}: {answer.headers.get(name)}"
     if request["lifetime"] is not None:
-        seconds = _lifetime(answer)
+        issued, seconds = _lifetime(answer)
         if seconds != request["lifetime"]:
-            yield f"the token lives {seconds} s"
+            yield f"the {issued} lives {seconds} s" if seconds else f"no {issued} is issued yet"
     if request["audited"]:
         yield from _audited(scene, request, answer, start, namespace)
 
 
-def _lifetime(answer: Answer) -> int:
-    """Seconds from issue to expiry of the token that a TokenRequest returned."""
+def _lifetime(answer: Answer) -> tuple[str, int]:
+    """What a TokenRequest or a CertificateSigningRequest was given, and the seconds from its start to its end."""
     from ringfence.probes import pki
 
-    claims = pki.claims_of(answer.data["status"]["token"])
-    return int(claims["exp"]) - int(claims["iat"])
+    status = answer.data.get("status", {})
+    if answer.data.get("kind") == "CertificateSigningRequest":
+        return "certificate", pki.lifetime(status["certificate"]) if status.get("certificate") else 0
+    claims = pki.claims_of(status["token"])
+    return "token", int(claims["exp"]) - int(claims["iat"])
 
 
 def _audited(scene: Scene, request: Request, answer: Answer, start: int, namespace: str | None) -> Iterator[str]:

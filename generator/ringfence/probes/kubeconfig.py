@@ -1,11 +1,15 @@
-"""A kubeconfig as an environment; the only importer of `kubernetes`, for exec plugins and all the forms there are."""
+"""A kubeconfig as an environment; imports `kubernetes`, for exec plugins and all the forms that credentials have."""
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ringfence.documents import load_all
 from ringfence.errors import InputError, Place, UsageError, nearest
 from ringfence.probes.access import Access, KeyPair
 
@@ -15,52 +19,91 @@ def read(files: tuple[Path, ...], context: str | None = None) -> Access:
 
     Raises what is wrong: no file, no such context, several and none current, an exec plugin that fails.
     """
+    known = [f for f in files if f.is_file()]
+    place = Place(os.pathsep.join(map(str, files)))
+    if not known:
+        raise UsageError(f"there is no kubeconfig {place}", hint="name one with --kubeconfig, or set KUBECONFIG")
+    documents = [_document(f) for f in known]
+    names = [str(c["name"]) for d in documents for c in d.get("contexts") or () if isinstance(c, dict) and "name" in c]
+    current = next((str(d["current-context"]) for d in documents if d.get("current-context")), None)
+    name = _chosen(names, context, current, place)
+
     from kubernetes import client
     from kubernetes.config import ConfigException, kube_config
 
-    known = [f for f in files if f.is_file()]
-    shown = os.pathsep.join(map(str, files))
-    if not known:
-        raise UsageError(f"there is no kubeconfig {shown}", hint="name one with --kubeconfig, or set KUBECONFIG")
-    place = Place(shown)
-    joined = os.pathsep.join(map(str, known))
-    try:
-        contexts, active = kube_config.list_kube_config_contexts(joined)  # type: ignore[no-untyped-call]
-    except ConfigException as bad:
-        contexts, active = _contexts(joined, kube_config), None
-        if not contexts:
-            raise InputError(f"no usable kubeconfig: {bad}", place=place, hint="fetch it again") from None
-    name = _chosen([c["name"] for c in contexts], context, active["name"] if active else None, place)
     found = client.Configuration()
-    try:
-        kube_config.load_kube_config(joined, name, found, persist_config=False)  # type: ignore[no-untyped-call]
-    except ConfigException as bad:
-        raise InputError(f'context "{name}": {bad}', place=place) from None
-    except (OSError, ValueError) as bad:
-        raise InputError(f'context "{name}" can\'t be used: {bad}', place=place) from None
+    joined = os.pathsep.join(map(str, known))
+    with _said() as words:
+        try:
+            kube_config.load_kube_config(joined, name, found, persist_config=False)  # type: ignore[no-untyped-call]
+        except ConfigException as bad:
+            raise InputError(f'context "{name}": {_line(bad)}', place=place) from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as bad:
+            raise InputError(f'context "{name}" can\'t be used: {_line(bad)}', place=place) from None
+    plugin = _plugin(documents, name)
+    if plugin and not found.cert_file and not found.auth_settings():
+        why = f": {_line(words[0])}" if words else ""
+        raise InputError(
+            f'context "{name}": its plugin {plugin} gave no credentials{why}', place=place, hint="run it by hand"
+        )
+    if not found.host.startswith("https://"):
+        raise InputError(f'context "{name}": server "{found.host}" is no https address', place=place)
     return _access(found, name)
 
 
-def _contexts(joined: str, kube_config: Any) -> list[Any]:
-    """The contexts of files that have no current one, which the client's own listing refuses."""
-    merger = kube_config.KubeConfigMerger(joined)
-    node = merger.config and merger.config.value.get("contexts")
-    return [c for c in node or () if isinstance(c, dict) and "name" in c]
+@contextmanager
+def _said() -> Iterator[list[str]]:
+    """What the client logs meanwhile: failures of plugins, which it does not raise."""
+    words: list[str] = []
+    handler = logging.Handler(logging.ERROR)
+    handler.emit = lambda record: words.append(record.getMessage())  # type: ignore[method-assign]
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield words
+    finally:
+        root.removeHandler(handler)
+
+
+def _plugin(documents: list[dict[str, Any]], context: str) -> str | None:
+    """The command by which the user of a context gets credentials."""
+    entries = {
+        kind: {e["name"]: e.get(one) or {} for d in documents for e in d.get(kind) or () if isinstance(e, dict)}
+        for kind, one in (("contexts", "context"), ("users", "user"))
+    }
+    user = entries["users"].get(entries["contexts"].get(context, {}).get("user"), {})
+    command: str | None = user.get("exec", {}).get("command")
+    return command
+
+
+def _document(file: Path) -> dict[str, Any]:
+    """One file's content; its errors say where."""
+    documents = load_all(file.read_bytes(), str(file), "kubectl")
+    if not documents or not isinstance(documents[0].value, dict):
+        raise InputError("this is no kubeconfig", place=Place(str(file)), hint="fetch it again from the cluster")
+    found: dict[str, Any] = documents[0].value
+    return found
 
 
 def _chosen(names: list[str], wanted: str | None, current: str | None, place: Place) -> str:
-    if wanted is not None:
-        if wanted not in names:
-            raise UsageError(f'there is no context "{wanted}" in {place}', hint=nearest(wanted, names))
-        return wanted
-    if current:
-        return current
+    if not names:
+        raise InputError("this kubeconfig has no context", place=place, hint="fetch it again from the cluster")
+    if wanted is not None or current:
+        name = wanted if wanted is not None else current or ""
+        if name not in names:
+            what = "there is no" if wanted is not None else "the current context is gone: there is no"
+            raise UsageError(f'{what} context "{name}" in {place}', hint=nearest(name, names))
+        return name
     if len(names) == 1:
         return names[0]
     raise UsageError(
         f"{place} has {len(names)} contexts and no current one",
         hint=f"choose with --context: {', '.join(sorted(names))}",
     )
+
+
+def _line(bad: object) -> str:
+    return " ".join(str(bad).split())
 
 
 def _access(found: Any, name: str) -> Access:

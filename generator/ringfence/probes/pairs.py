@@ -100,25 +100,32 @@ def twin(refuse: Request, admit: Request) -> Request:
 
 
 def _errors(pair: Pair, document: Document, number: int) -> Iterator[RingfenceError]:
+    """What is wrong with a pair; with the twin only where the other is right, since it takes over the rest."""
     for side, request in (("refuse", pair.refuse), ("admit", pair.admit)):
-        place = document.place(("pairs", number, side))
-        found = channel(request)
-        if not found:
-            hint = "write verb and resource, path, tls, etcd or discovery"
-            yield InputError(f"{side}: it asks for nothing", place=place, hint=hint)
-            continue
-        foreign = _given(request) - _OF_CHANNEL[found] - {"who"}
-        if foreign:
-            words = f"{side}: {sorted(foreign)[0]} does not go with {found}"
-            yield InputError(words, place=place, hint=f"with {found} go {', '.join(sorted(_OF_CHANNEL[found]))}")
-        if found == "verb" and not request["resource"]:
-            yield InputError(f"{side}: verb without resource", place=place, hint="add resource: plural[.group]")
-        if request["base"] and request["base"] not in BASES:
-            near = nearest(request["base"], BASES)
-            yield InputError(f'{side}: there is no base "{request["base"]}"', place=place, hint=near)
-        bad = unknown_placeholder([request, pair.reason, list(pair.given)])
-        if bad:
-            yield InputError(f"{side}: unknown placeholder {bad}", place=place, hint="docs/verify.md lists them")
+        found = next(_problems(request), None)
+        if found:
+            message, hint = found
+            yield InputError(f"{side}: {message}", place=document.place(("pairs", number, side)), hint=hint)
+            return
+    bad = unknown_placeholder([pair.refuse, pair.admit, pair.reason, list(pair.given)])
+    if bad:
+        place = document.place(("pairs", number))
+        yield InputError(f"unknown placeholder {bad}", place=place, hint="docs/verify.md lists them")
+
+
+def _problems(request: Request) -> Iterator[tuple[str, str | None]]:
+    """Message and hint for each thing that can't be asked so."""
+    found = channel(request)
+    if not found:
+        yield "it asks for nothing", "write verb and resource, path, tls, etcd or discovery"
+        return
+    foreign = sorted(_given(request) - _OF_CHANNEL[found] - {"who"})
+    if foreign:
+        yield f"{foreign[0]} does not go with {found}", f"with {found} go {', '.join(sorted(_OF_CHANNEL[found]))}"
+    if found == "verb" and not request["resource"]:
+        yield "verb without resource", "add resource: plural[.group]"
+    if request["base"] and request["base"] not in BASES:
+        yield f'there is no base "{request["base"]}"', nearest(request["base"], BASES)
 
 
 def _given(request: Request) -> set[str]:

@@ -80,6 +80,12 @@ def expiry(certificate: bytes) -> datetime.datetime:
     return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
 
 
+def lifetime(encoded: str) -> int:
+    """Seconds that a certificate is valid; PEM in base64, as `status.certificate` of a CertificateSigningRequest."""
+    found = x509.load_pem_x509_certificate(base64.b64decode(encoded))
+    return int((found.not_valid_after_utc - found.not_valid_before_utc).total_seconds())
+
+
 def token(issuer: Issuer, changes: Mapping[str, Any], *, stranger: bool = False) -> str:
     """A JWT of the issuer (RFC 7519), with `changes` to a good one's claims; exp, iat and nbf in seconds from now.
 

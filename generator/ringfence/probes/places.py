@@ -94,7 +94,7 @@ class Places:
         for request in requests:
             for persona in personas(request["who"]):
                 if persona in CLUSTER_PERSONAS and not CLUSTER_PERSONAS[persona](cluster):
-                    raise NotApplicable(f"cluster.yaml names no group of {_words(persona)}s")
+                    raise NotApplicable(f"cluster.yaml names no group for {_words(persona)}")
         self._chosen = self._choose()
 
     def _choose(self) -> dict[str, Namespace]:
@@ -131,6 +131,11 @@ class Places:
             raise NotApplicable(f"no tenant with a namespace{tier} names a group for {names}")
         return sorted(found, key=lambda n: tiers.index(n.tier))
 
+    @property
+    def namespaces(self) -> frozenset[str]:
+        """Names of all that were chosen."""
+        return frozenset(n.name for n in self._chosen.values())
+
     def namespace(self, role: str) -> str:
         """The name of the namespace chosen for a role."""
         return self._chosen[role].name
@@ -165,7 +170,7 @@ class Places:
     def _group(self, persona: str) -> str:
         found = self.groups(persona, None)
         if not found:
-            raise NotApplicable(f"cluster.yaml names no group of {_words(persona)}s")
+            raise NotApplicable(f"cluster.yaml names no group for {_words(persona)}")
         return found[0]
 
     def _claim(self, what: str) -> str:

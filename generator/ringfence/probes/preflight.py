@@ -35,7 +35,8 @@ def check(access: Access, kubernetes: str) -> str:
     where = f"{access.name} at {access.server}"
     if answer.code == 401:
         raise ToolError(f"{where} does not know who we are (401)", hint="sign in again, or renew the kubeconfig")
-    version = str((answer.data or {}).get("gitVersion", "")) if answer.ok else ""
+    data = answer.data if answer.ok else None
+    version = str(data.get("gitVersion", "")) if isinstance(data, dict) else ""
     found = re.match(r"v(1)\.(\d+)", version)
     if not found:
         raise ToolError(f"{where} is no Kubernetes API server: GET /version gives {answer.text}")
@@ -110,8 +111,8 @@ def _of_pair(session: Session, pair: Pair) -> Iterator[_Right]:
         if "<own>" in list(strings(request["namespace"])) or _bound(request):
             yield from (("", "namespaces", v) for v in ("create", "delete", "get"))
         if _bound(request):
-            for resource in ("clusterroles", "clusterrolebindings"):
-                yield from (("rbac.authorization.k8s.io", resource, v) for v in ("create", "delete", "get"))
+            for kind in ("clusterroles", "clusterrolebindings"):
+                yield from (("rbac.authorization.k8s.io", kind, v) for v in ("create", "delete", "get"))
         if _bound(request) or _is_account(request["who"]):
             yield "", "serviceaccounts/token", "create"
     for one in pair.given:
@@ -129,7 +130,7 @@ def _of_request(session: Session, request: Request) -> Iterator[_Right]:
         resource, sub = session.resources.find(request["resource"])
     except Unprovable:
         return
-    verb = _VERBS.get(request["verb"], request["verb"])
+    verb = str(_VERBS.get(request["verb"], request["verb"]))
     yield resource.group, f"{resource.plural}/{sub}" if sub else resource.plural, verb
 
 

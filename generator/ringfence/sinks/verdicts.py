@@ -99,8 +99,8 @@ def as_junit(run: Verification) -> str:
         pairs = list(found)
         failed = sum(v.state is State.FAILED for v in pairs)
         skipped = sum(v.state not in (State.FAILED, State.PROVED) for v in pairs)
-        numbers = {"tests": str(len(pairs)), "failures": str(failed), "skipped": str(skipped)}
-        suite = ElementTree.SubElement(root, "testsuite", name=control, **numbers)
+        numbers = {"name": control, "tests": str(len(pairs)), "failures": str(failed), "skipped": str(skipped)}
+        suite = ElementTree.SubElement(root, "testsuite", numbers)
         for v in pairs:
             case = ElementTree.SubElement(
                 suite, "testcase", classname=control, name=v.pair or v.title, time=f"{v.seconds:.3f}"

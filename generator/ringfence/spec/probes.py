@@ -111,7 +111,9 @@ class Request(Model):
     returns: Any = Field(default=None, description="Fields the answer must hold, else the request counts as refused.")
     contains: Line | None = Field(default=None, description="Text the answer must hold, else it counts as refused.")
     header: dict[Line, Line] = Field(default={}, description="Response headers, likewise.")
-    lifetime: int | None = Field(default=None, description="Seconds that the issued token must live, likewise.")
+    lifetime: int | None = Field(
+        default=None, description="Seconds that the issued token or certificate must live, likewise."
+    )
     audited: Audited | None = None
 
 

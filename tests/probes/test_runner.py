@@ -1,0 +1,268 @@
+"""What a pair comes to: only the probed control's refusal counts, only beside a twin that passes, and nothing stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import build_tree, write_cluster
+from probes.stub import Answer, Asked, Stub, refusal, serving
+
+from ringfence.build import Builder, Resolution
+from ringfence.probes import Session, run_pairs
+from ringfence.verdict import State, Verdict
+
+CONTROL = """\
+title: No probes of pods
+profile: baseline
+stage: {baseline: STAGE}
+severity: high
+rationale: Something that is long enough to be a rationale of a control in a test.
+references: {docs: ["here"]}
+params: {level: {type: string, default: high, description: A level.}}
+emits:
+- {template: thing.yaml.j2, kubernetes: "RANGE"}
+proof: [api]
+"""
+THING = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: thing, namespace: kube-system}\n"
+BAD = "{verb: create, resource: pods, namespace: <tenant>, base: pod, over: {spec: {hostPID: true}}}"
+POLICY = refusal(403, "Forbidden", "ValidatingAdmissionPolicy 'demo-one' denied request: demo-one: not this")
+Decide = Callable[[Asked], Answer | None]
+
+
+def pair(refuse: str = BAD, reason: str = "demo-one: not this", **more: str) -> str:
+    lines = [f"name: a pair\n  ring: {more.pop('ring', 'api')}\n  refuse: {refuse}\n  reason: '{reason}'"]
+    return f"pairs:\n- {lines[0]}\n" + "".join(f"  {key}: {value}\n" for key, value in more.items())
+
+
+def resolved(folder: Path, probes: str, stage: str = "enforce", emits: str = "", **cluster: Any) -> Resolution:
+    control = CONTROL.replace("STAGE", stage).replace("RANGE", emits)
+    build_tree(
+        folder / "templates/demo/demo-one", {"control.yaml": control, "thing.yaml.j2": THING, "probes.yaml": probes}
+    )
+    return Builder([folder / "templates"]).resolve(write_cluster(folder, **cluster))
+
+
+@contextmanager
+def session(stub: Stub) -> Iterator[Session]:
+    with serving(stub), Session(stub.access) as one:
+        yield one
+
+
+def verdict(folder: Path, probes: str, decide: Decide, patience: float = 0, **more: Any) -> tuple[Verdict, Stub]:
+    resolution = resolved(folder, probes, **more)
+    stub = Stub(decide)
+    with session(stub) as one:
+        (found,) = run_pairs(one, resolution, ["demo-one"], patience=patience)
+    return found, stub
+
+
+def bad_pod(asked: Asked) -> bool:
+    return asked.path.endswith("/pods") and bool(asked.body["spec"].get("hostPID"))
+
+
+def test_refused_by_its_control_with_a_twin_that_passes_is_proved(tmp_path: Path) -> None:
+    found, stub = verdict(tmp_path, pair(), lambda asked: POLICY if bad_pod(asked) else None)
+    assert (found.state, found.stage, found.ring) == (State.PROVED, "enforce", "api")
+    assert "demo-one: not this; its twin passed" in found.detail
+    pods = [a for a in stub.asked if a.path == "/api/v1/namespaces/shop/pods"]
+    assert [bad_pod(a) for a in pods] == [True, False]
+    assert all(a.dry for a in pods)
+
+
+@pytest.mark.parametrize(
+    ("decide", "said"),
+    [
+        (lambda asked: None, "not refused: 201"),
+        (
+            lambda asked: refusal(403, "Forbidden", "violates PodSecurity") if bad_pod(asked) else None,
+            'refused, and not because of "demo-one: not this": 403 Forbidden: violates PodSecurity',
+        ),
+        (
+            lambda asked: POLICY if asked.path.endswith("/pods") else None,
+            "its twin is refused too: 403 Forbidden: ValidatingAdmissionPolicy",
+        ),
+    ],
+    ids=["not refused", "another reason", "twin refused"],
+)
+def test_anything_else_has_failed(tmp_path: Path, decide: Decide, said: str) -> None:
+    found, _ = verdict(tmp_path, pair(), decide)
+    assert found.state is State.FAILED
+    assert found.detail.startswith(said)
+
+
+def test_a_policy_that_comes_into_force_late_is_waited_for(tmp_path: Path) -> None:
+    tries: list[Asked] = []
+
+    def decide(asked: Asked) -> Answer | None:
+        if bad_pod(asked):
+            tries.append(asked)
+            return POLICY if len(tries) > 3 else None
+        return None
+
+    found, _ = verdict(tmp_path, pair(), decide, patience=10)
+    assert found.state is State.PROVED
+    assert len(tries) == 4
+
+
+def test_at_audit_the_reason_is_a_warning(tmp_path: Path) -> None:
+    text = pair(stage="[audit]")
+    said = {"Warning": "299 - \"Validation failed for 'demo-one': demo-one: not this\""}
+    found, _ = verdict(tmp_path, text, lambda a: (201, a.body, said) if bad_pod(a) else None, stage="audit")
+    assert found.state is State.PROVED
+    assert found.detail.startswith("warned: ")
+
+
+def test_at_audit_a_refusal_has_failed(tmp_path: Path) -> None:
+    found, _ = verdict(
+        tmp_path, pair(stage="[audit]"), lambda a: POLICY if bad_pod(a) else None, stage="audit"
+    )  # fmt: skip
+    assert found.detail.startswith("refused at stage audit: 403")
+
+
+def test_a_pair_that_nothing_here_can_ask_says_what_would(tmp_path: Path) -> None:
+    text = pair("{who: 'node:a', verb: get, resource: pods, namespace: <tenant>, name: x}", reason="is not allowed")
+    found, _ = verdict(tmp_path, text, lambda asked: None)
+    assert found.state is State.NOT_PROVABLE_HERE
+    assert found.detail == "only a sandbox can make a certificate for the user system:node:a"
+
+
+def test_what_rbac_refuses_is_asked_by_reviews_with_explicit_groups(tmp_path: Path) -> None:
+    text = pair(
+        "{who: ns-admin, verb: list, resource: configmaps, namespace: kube-system}",
+        reason='cannot list resource "configmaps"',
+        admit="{namespace: <tenant>}",
+    )
+    specs: list[Any] = []
+
+    def decide(asked: Asked) -> Answer | None:
+        if not asked.path.endswith("/subjectaccessreviews"):
+            return None
+        specs.append(asked.body["spec"])
+        return 201, {"status": {"allowed": asked.body["spec"]["resourceAttributes"]["namespace"] == "shop"}}
+
+    tenant = {"name": "shop", "owner": "o", "namespaces": ["shop"], "groups": {"nsAdmin": ["oidc:admins"]}}
+    found, stub = verdict(tmp_path, text, decide, tenants=[tenant])
+    assert found.state is State.PROVED, found.detail
+    assert [s["groups"] for s in specs] == [["oidc:admins", "system:authenticated"]] * 2
+    assert not [a for a in stub.asked if "Impersonate-Group" in a.headers or "Impersonate-User" in a.headers]
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "state", "why"),
+    [
+        (pair(ring="cni"), {}, State.NOT_PROVABLE_HERE, "ring cni: a cluster whose network plugin enforces policies"),
+        (pair(params="{level: low}"), {}, State.NOT_APPLICABLE, "for level: low; here it is high"),
+        (pair(stage="[audit]"), {}, State.NOT_APPLICABLE, "for stage audit; here it is at enforce"),
+        (pair(when="{cni: [cilium]}"), {}, State.NOT_APPLICABLE, "for cni cilium"),
+        (pair(kubernetes='">=1.99"'), {}, State.NOT_APPLICABLE, "for Kubernetes >=1.99"),
+        (pair(unless="[rbac-personas]"), {}, State.NOT_APPLICABLE, "rbac-personas is enforced here, and refuses both twins"),
+        (pair(), {"stage": '"off"'}, State.NOT_APPLICABLE, "its stage is off: "),
+        (pair(), {"emits": ">=1.99"}, State.NOT_APPLICABLE, "it emits nothing on kubeadm with Kubernetes 1.36"),
+        (pair(BAD.replace("<tenant>", "<staging>")), {}, State.NOT_APPLICABLE, "cluster.yaml has no namespace of tier staging"),
+    ],
+)  # fmt: skip
+def test_what_is_not_asked_says_why(tmp_path: Path, text: str, more: dict[str, Any], state: State, why: str) -> None:
+    found, stub = verdict(tmp_path, text, lambda asked: None, **more)
+    assert found.state is state
+    assert found.detail.startswith(why)
+    assert not [a for a in stub.asked if a.path.endswith("/pods")]
+
+
+RULES = "{who: {rules: [{apiGroups: [''], resources: [configmaps], verbs: [create]}]}, verb: create, resource: configmaps, namespace: <tenant>, base: configmap}"
+
+
+def test_somebody_with_rules_is_a_service_account_of_the_run(tmp_path: Path) -> None:
+    def decide(asked: Asked) -> Answer | None:
+        ours = asked.headers.get("Authorization") == "Bearer a-token"
+        return POLICY if ours and asked.path.endswith("/configmaps") else None
+
+    found, stub = verdict(tmp_path, pair(RULES, admit="{who: admin}"), decide)
+    assert found.state is State.PROVED, found.detail
+    made = [a for a in stub.asked if a.method == "POST" and not a.dry and a.body.get("metadata", {}).get("labels")]
+    assert [a.body["kind"] for a in made] == ["Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding"]
+    assert len({a.body["metadata"]["labels"]["ringfence/probe"] for a in made}) == 1
+    assert stub.objects == {}
+
+
+def test_a_fixture_that_is_refused_proves_nothing(tmp_path: Path) -> None:
+    found, _ = verdict(
+        tmp_path,
+        pair(RULES),
+        lambda a: refusal(403, "Forbidden", "no namespaces") if a.path == "/api/v1/namespaces" else None,
+    )
+    assert found.state is State.NOT_PROVABLE_HERE
+    assert "can't make Namespace ringfence-probe-" in found.detail
+
+
+def test_what_is_written_is_taken_away(tmp_path: Path) -> None:
+    text = pair(
+        "{verb: create, resource: configmaps, namespace: <tenant>, base: configmap, dry_run: false, over: {data: {x: bad}}}"
+    )
+    found, stub = verdict(
+        tmp_path, text, lambda a: POLICY if a.body and a.body.get("data") == {"probe": "true", "x": "bad"} else None
+    )
+    assert found.state is State.PROVED, found.detail
+    assert [a.method for a in stub.asked if "/configmaps" in a.path] == ["POST", "POST", "DELETE"]
+    assert stub.objects == {}
+
+
+@pytest.mark.parametrize("bad", [KeyboardInterrupt, RuntimeError])
+def test_nothing_stays_after_an_interrupt(tmp_path: Path, bad: type[BaseException]) -> None:
+    resolution = resolved(tmp_path, pair(RULES, given="[{base: configmap, namespace: <own>}]"))
+
+    def interrupt(_: Verdict) -> None:
+        assert stub.objects
+        raise bad
+
+    stub = Stub()
+    with pytest.raises(bad), session(stub) as one:
+        run_pairs(one, resolution, ["demo-one"], patience=0, seen=interrupt)
+    assert stub.objects == {}
+
+
+def test_what_would_not_go_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ringfence.errors import ToolError
+    from ringfence.probes import fixtures
+
+    monkeypatch.setattr(fixtures, "_GONE_WITHIN", 0.1)
+    stub = Stub(lambda a: (200, {}) if a.method == "DELETE" else None)
+    with pytest.raises(ToolError, match="of this run is still there"), session(stub) as one:
+        one.fixtures.namespace()
+
+
+@pytest.mark.parametrize(
+    ("refuse", "admit", "reason"),
+    [
+        ("{discovery: {stability: alpha, allowed: [internal.apiserver.k8s.io/v1alpha1]}}", "{discovery: {stability: alpha}}", "serves no alpha group-version"),
+        ("{path: /metrics, contains: a secret}", "{contains: a number}", "the answer holds no"),
+        ("{path: /metrics, header: {X-Ours: other}}", "{header: {X-Ours: mine}}", "header X-Ours: mine"),
+        ("{verb: create, resource: pods, namespace: <tenant>, base: pod, returns: {spec: {hostPID: true}}}", "{over: {spec: {hostPID: true}}}", "returned no spec.hostPID"),
+    ],
+)  # fmt: skip
+def test_other_channels_and_what_answers_are_held_to(tmp_path: Path, refuse: str, admit: str, reason: str) -> None:
+    found, _ = verdict(
+        tmp_path,
+        pair(refuse, reason, admit=admit),
+        lambda a: (200, {"a number": 1}, {"X-Ours": "mine"}) if a.path == "/metrics" else None,
+    )
+    assert found.state is State.PROVED, found.detail
+
+
+def test_a_burst_is_refused_when_one_of_it_is(tmp_path: Path) -> None:
+    sent: list[Asked] = []
+
+    def decide(asked: Asked) -> Answer | None:
+        if not asked.path.endswith("/configmaps"):
+            return None
+        sent.append(asked)
+        return refusal(429, "TooManyRequests", "limit reached") if len(sent) == 5 else None
+
+    burst = "{verb: create, resource: configmaps, namespace: <own>, base: configmap, dry_run: false, times: 9}"
+    found, _ = verdict(tmp_path, pair(burst, "limit reached", admit="{times: 1}"), decide)
+    assert found.state is State.PROVED, found.detail
+    assert len(sent) == 6
+    assert len({a.body["metadata"]["name"] for a in sent}) == 6
