@@ -145,6 +145,15 @@ def test_a_host_joins_by_a_discovery_file_since_nobody_is_anonymous(rich: dict[s
     assert worker["nodeRegistration"] == control["nodeRegistration"]
 
 
+def test_a_patch_that_lies_on_joining_workers_is_named_to_kubeadm(tmp_path: Path) -> None:
+    bundle = Builder().build(ROOT / "examples/zero-trust/cluster.yaml", "cluster.yaml")
+    tree = {f.path.removeprefix("host/"): f.text for f in host.forms(bundle)}
+    worker, control = (documents(tree[n])[0] for n in reversed(JOINS))
+    assert "files/etc/kubernetes/ringfence/patches/kubeletconfiguration.yaml" in tree
+    assert worker["patches"] == {"directory": "/etc/kubernetes/ringfence/patches"}
+    assert "patches" not in control
+
+
 def test_without_a_patch_release_the_minor_stays(tmp_path: Path, rich: dict[str, str]) -> None:
     assert documents(rich[KUBEADM])[0]["kubernetesVersion"] == "stable-1.36"
 

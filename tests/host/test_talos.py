@@ -111,7 +111,8 @@ def check(bundle: Bundle) -> None:
     flags = {r["setting"][2:] for r in owned}
     for file in plan.files:
         own_field = file.name in ("admission", "audit-policy", "authorization", "kubelet", "kube-proxy")
-        assert own_field or file.path in placed | listed or file.flag in flags, file.path
+        sysctl = file.path.startswith("/etc/sysctl.d/")
+        assert own_field or sysctl or file.path in placed | listed or file.flag in flags, file.path
     assert all(p.startswith("/var/") for p in placed)
     assert {p.path for p in plan.permissions} <= listed
 
@@ -156,3 +157,9 @@ def test_encryption_is_talos_own_and_its_limit_is_said(rich: Bundle) -> None:
     row = next(r for r in value(tree, "owned.yaml")["settings"] if r["setting"] == "--encryption-provider-config")
     assert "secretbox" in row["why"]
     assert "no further resources" in row["why"]
+
+
+def test_sysctls_are_a_field_of_every_host(rich: Bundle) -> None:
+    tree = texts(rich)
+    assert value(tree, CONTROL)["machine"]["sysctls"] == {"kernel.panic": "10"}
+    assert value(tree, WORKER)["machine"]["sysctls"] == {"kernel.panic": "10"}

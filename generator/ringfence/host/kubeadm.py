@@ -18,6 +18,7 @@ from ringfence.spec.facts import Cluster
 
 API = "kubeadm.k8s.io/v1beta4"
 DISCOVERY = "discovery.conf"  # the kubeconfig by which a joining host knows the API server, see docs/host-plane.md
+PATCHES = "patches"  # below our folder: what a joining host changes in the configuration that all of them share
 _SECTIONS = {  # of ClusterConfiguration, and the component whose flags it holds
     "apiServer": "kube-apiserver",
     "controllerManager": "kube-controller-manager",
@@ -121,6 +122,9 @@ def _join(plan: HostPlan, cluster: Cluster, role: str) -> TreeFile:
     flags = plan.flags.get("kubelet")
     if flags:
         body["nodeRegistration"] = {"kubeletExtraArgs": _arguments(flags)}
+    patches = f"{cluster.host.config}/{PATCHES}"
+    if any(f.path.startswith(f"{patches}/") and role in f.roles for f in plan.files):
+        body["patches"] = {"directory": patches}
     path = f"host/join-{role}.yaml"
     header = _JOIN.format(file=path.removeprefix("host/"), role=role, discovery=discovery)
     return TreeFile(path, header + dump(body), ("Component/kubelet",) if flags else ())

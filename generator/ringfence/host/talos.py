@@ -31,11 +31,12 @@ def form(plan: HostPlan, cluster: Cluster) -> list[TreeFile]:
     authentication = _authentication(plan.file("authentication"), rows)
     inside = _cluster(plan, cluster, authentication is not None, rows)
     machine = _kubelet(plan, rows)
-    files = [_file(f, authentication, rows) for f in plan.files if f.name not in _FIELDS]
-    bodies = {
-        CONTROL_PLANE: {"machine": {**machine, **_files(files, CONTROL_PLANE)}, "cluster": inside},
-        WORKER: {"machine": {**machine, **_files(files, WORKER)}},
+    files = [_file(f, authentication, rows) for f in plan.files if f.name not in _FIELDS and not _is_sysctl(f)]
+    bodies: dict[str, dict[str, Any]] = {
+        role: {"machine": {**machine, **_sysctls(plan, role), **_files(files, role)}}
+        for role in (CONTROL_PLANE, WORKER)
     }
+    bodies[CONTROL_PLANE]["cluster"] = inside
     sources = tuple(sorted({*(f"Component/{c}" for c in plan.flags), *(f.source for f in plan.files)}))
     made = [
         _patch("host/controlplane.yaml", "control-plane hosts", "control-plane", bodies[CONTROL_PLANE], sources),
@@ -136,6 +137,22 @@ def _kubelet(plan: HostPlan, rows: list[Owned]) -> dict[str, Any]:
     if content.get("staticPodPath") == "":
         found["disableManifestsDirectory"] = True
     return {"kubelet": found} if found else {}
+
+
+def _is_sysctl(file: HostFile) -> bool:
+    return file.path.startswith("/etc/sysctl.d/")
+
+
+def _sysctls(plan: HostPlan, role: str) -> dict[str, Any]:
+    """`machine.sysctls` of a role: the lines of files in sysctl.d."""
+    lines = [
+        line.split("=", 1)
+        for file in plan.files
+        if _is_sysctl(file) and role in file.roles
+        for line in file.text.splitlines()
+        if line.strip() and line.lstrip()[0] not in "#;"
+    ]
+    return {"sysctls": {name.strip(): value.strip() for name, value in lines}} if lines else {}
 
 
 def _file(file: HostFile, authentication: str | None, rows: list[Owned]) -> tuple[HostFile, str] | None:
