@@ -32,8 +32,9 @@ class Applier:
     def _plural(self, api_version: str, kind: str) -> str:
         root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
         if root not in self._known:
-            found = self.api.call("GET", root).data["resources"]
-            self._known[root] = {r["kind"]: r["name"] for r in found if "/" not in r["name"]}
+            answer = self.api.call("GET", root)
+            assert answer.ok, f"{root}: {answer.text}"
+            self._known[root] = {r["kind"]: r["name"] for r in answer.data["resources"] if "/" not in r["name"]}
         return self._known[root][kind]
 
     _known: dict[str, dict[str, str]] = {}  # noqa: RUF012 # what an API server serves, the same for all of a run

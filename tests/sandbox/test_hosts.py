@@ -11,8 +11,8 @@ from helpers import build_tree, write_cluster
 from ringfence.documents import dump, load_all
 from ringfence.errors import InputError
 from ringfence.sandbox.hostfiles import HostFiles
+from ringfence.sandbox.hostkeys import keys_on_host, put_keys, verify_installed
 from ringfence.sandbox.kubeadm import Pod, generated_flags, substituted
-from ringfence.sandbox.placeholders import made_keys, with_keys
 from ringfence.sandbox.serving import issuers, kms_endpoints, write_files, write_servers
 from ringfence.sandbox.substitutions import Setting
 
@@ -29,22 +29,20 @@ resources:
       - {name: one, secret: "<generated-on-host:one>"}
 """
 INSTALLED = ENCRYPTION.replace("<generated-on-host:one>", "b25l").replace("<generated-on-host:two>", "dHdv")
-SETTING = Setting("/r", "v1.36.4", ports={"kube-apiserver": 5, "issuer": 1}, issuer_ca="CA")
+SETTING = Setting("/r", "v1.36.4", ports={"kube-apiserver": 5, "issuer": 1}, issuer_ca="CA", sockets="/run/s")
 
 
 def host(**files: str) -> HostFiles:
     return HostFiles("shop", {"kubeadm.yaml": "", **{f"files{p}": t for p, t in files.items()}})
 
 
-def keys(tmp_path: Path, installed: str) -> dict[str, str]:
+def on_host(tmp_path: Path, installed: str) -> HostFiles:
     build_tree(tmp_path, {PATH.lstrip("/"): installed})
-    return made_keys(host(**{PATH: ENCRYPTION}), tmp_path)
+    return host(**{PATH: ENCRYPTION})
 
 
-def test_keys_are_read_off_the_file_that_the_host_has(tmp_path: Path) -> None:
-    found = keys(tmp_path, INSTALLED)
-    assert found == {"<generated-on-host:one>": "b25l", "<generated-on-host:two>": "dHdv"}
-    assert with_keys(PATH, ENCRYPTION, found) == INSTALLED
+def test_a_host_whose_script_made_keys_is_as_generated(tmp_path: Path) -> None:
+    verify_installed(on_host(tmp_path, INSTALLED), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -58,39 +56,63 @@ def test_keys_are_read_off_the_file_that_the_host_has(tmp_path: Path) -> None:
 )
 def test_a_script_that_changes_more_than_keys_is_refused(tmp_path: Path, installed: str) -> None:
     with pytest.raises(InputError, match="on the host is not what was generated"):
-        keys(tmp_path, installed)
+        verify_installed(on_host(tmp_path, installed), tmp_path)
 
 
 def test_a_key_that_no_script_made_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no script of the host files made <generated-on-host:one>"):
-        keys(tmp_path, INSTALLED.replace("b25l", "<generated-on-host:one>"))
-
-
-def test_a_new_key_of_a_mutant_is_made_up_and_new_each_time() -> None:
-    first, second = (with_keys(PATH, ENCRYPTION, {}) for _ in range(2))
-    assert "generated-on-host" not in first
-    assert first != second
+        verify_installed(on_host(tmp_path, INSTALLED.replace("b25l", "<generated-on-host:one>")), tmp_path)
 
 
 def test_a_script_that_names_placeholders_stays_as_it_is(tmp_path: Path) -> None:
     script = "sed s/<generated-on-host:one>/x/"
     build_tree(tmp_path, {"usr/local/sbin/keys": script})
-    assert made_keys(host(**{"/usr/local/sbin/keys": script}), tmp_path) == {}
+    verify_installed(host(**{"/usr/local/sbin/keys": script}), tmp_path)
     (tmp_path / "usr/local/sbin/keys").write_text("rm -rf /")
     with pytest.raises(InputError, match="/usr/local/sbin/keys on the host is not what was generated"):
-        made_keys(host(**{"/usr/local/sbin/keys": script}), tmp_path)
+        verify_installed(host(**{"/usr/local/sbin/keys": script}), tmp_path)
+
+
+def test_keys_that_the_host_rotated_are_kept_when_its_files_are_written_again(tmp_path: Path) -> None:
+    rotated = INSTALLED.replace("dHdv", "bmV3").replace(
+        "      - {name: one", "      - {name: three, secret: YWdl}\n      - {name: one"
+    )
+    files = on_host(tmp_path, rotated)
+    keys = keys_on_host(files, tmp_path)
+    names = [k["name"] for k in keys["secretbox"]]
+    assert names == ["two", "three", "one"]
+    write_files(files, keys, tmp_path, SETTING, frozenset())
+    assert keys_on_host(files, tmp_path) == keys
+
+
+def test_the_template_that_the_hosts_script_reads_keeps_placeholders_and_gets_the_socket(tmp_path: Path) -> None:
+    text = ENCRYPTION + "  - kms: {endpoint: 'unix:///a.sock'}\n"
+    build_tree(tmp_path, {PATH.lstrip("/"): text, f"{PATH.lstrip('/')}.template": text})
+    write_files(host(**{PATH: text}), {}, tmp_path, SETTING, frozenset())
+    template = (tmp_path / f"{PATH.lstrip('/')}.template").read_text()
+    assert '"<generated-on-host:two>"' in template
+    assert "unix:///run/s/a-sock.sock" in template
+
+
+def test_a_mutant_gets_made_up_keys_where_the_host_has_none() -> None:
+    (document,) = [d.value for d in load_all(ENCRYPTION, "x")]
+    put_keys(document, {"aescbc": []})
+    assert "generated-on-host" not in str(document)
+    assert document["resources"][0]["providers"][0]["secretbox"]["keys"][0]["name"] == "made-up"
 
 
 def test_what_somebody_changed_below_the_root_is_put_right_or_refused(tmp_path: Path) -> None:
     policy = "kind: Policy\nrules: []\n"
     files = host(**{PATH: ENCRYPTION, "/etc/audit.yaml": policy, "/etc/worker.yaml": "kind: Worker\n"})
     build_tree(tmp_path, {PATH.lstrip("/"): "tampered", "etc/audit.yaml": policy})
-    write_files(files, {}, tmp_path, SETTING)
+    write_files(files, {}, tmp_path, SETTING, frozenset())
     assert "EncryptionConfiguration" in (tmp_path / PATH.lstrip("/")).read_text()
     assert not (tmp_path / "etc/worker.yaml").exists()
     (tmp_path / "etc/audit.yaml").write_text("kind: Policy\nrules: [{level: None}]\n")
     with pytest.raises(InputError, match=r"/etc/audit\.yaml: the file would run as"):
-        write_files(files, {}, tmp_path, SETTING)
+        write_files(files, {}, tmp_path, SETTING, frozenset())
+    write_files(files, {}, tmp_path, SETTING, {"/etc/audit.yaml"})  # a mutant had changed it
+    assert (tmp_path / "etc/audit.yaml").read_text() == policy
 
 
 def test_kubeconfigs_point_at_the_sandbox_and_a_sealed_one_stays_away(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,6 +14,7 @@ from ringfence.documents import dump
 from ringfence.sandbox import serving
 from ringfence.sandbox.binaries import Tools
 from ringfence.sandbox.hostfiles import HostFiles
+from ringfence.sandbox.hostkeys import Keys
 from ringfence.sandbox.kubeadm import Pod
 from ringfence.sandbox.processes import Child, environment
 from ringfence.sandbox.readiness import Client, wait
@@ -24,15 +25,24 @@ NAME = "kube-apiserver"
 _PKI = "etc/kubernetes/pki"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Parts:
     """What every API server of a sandbox is made from."""
 
     folder: Folder
     host: HostFiles
     tools: Tools
-    keys: Mapping[str, str]
+    keys: Keys
     pod: Pod
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """In what a mutant differs: flags, files by their path on the host; `before`: files that the last one changed."""
+
+    flags: serving.Changes = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    before: Set[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -61,13 +71,12 @@ class ApiServer:
         self.stop()
 
 
-def start(
-    parts: Parts, name: str, setting: Setting, flags: serving.Changes, files: Mapping[str, str], kubeconfig: Path
-) -> ApiServer:
+def start(parts: Parts, name: str, setting: Setting, changes: Changed, kubeconfig: Path) -> ApiServer:
     """Start one below `setting.root` with changed flags and files, without waiting for it."""
     root = Path(setting.root)
-    applied = serving.write_files(parts.host.with_files(files), parts.keys, root, setting)
-    wanted = serving.changed(parts.pod.flags, flags)
+    host = parts.host.with_files(changes.files)
+    applied = serving.write_files(host, parts.keys, root, setting, changes.files.keys() | changes.before)
+    wanted = serving.changed(parts.pod.flags, changes.flags)
     line, differing = serving.command(parts.tools[NAME], parts.pod, wanted, setting)
     child = Child(name, line, parts.folder.log(name))
     child.start(environment(parts.folder.path))

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _HOUR = datetime.timedelta(hours=1)
+_YEAR = 365 * 24 * _HOUR  # as kubeadm's
 _SKEW = datetime.timedelta(minutes=5)  # clocks of two machines
 
 
@@ -51,7 +52,7 @@ class Authority:
         return cls(x509.load_pem_x509_certificate(Path(cert).read_bytes()), loaded)
 
     @classmethod
-    def create(cls, name: str, lifetime: datetime.timedelta = 24 * _HOUR) -> Authority:
+    def create(cls, name: str, lifetime: datetime.timedelta = _YEAR) -> Authority:
         """A new CA of its own: what it signs is foreign to everybody who was not given its certificate."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -78,9 +79,7 @@ class Authority:
         names.append(x509.NameAttribute(NameOID.COMMON_NAME, user))
         return self._issue(names, lifetime, ExtendedKeyUsageOID.CLIENT_AUTH, (), ended)
 
-    def server(
-        self, name: str, addresses: Sequence[str], *, lifetime: datetime.timedelta = 24 * 365 * _HOUR
-    ) -> Credentials:
+    def server(self, name: str, addresses: Sequence[str], *, lifetime: datetime.timedelta = _YEAR) -> Credentials:
         """A serving certificate for IP addresses."""
         names = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
         return self._issue(names, lifetime, ExtendedKeyUsageOID.SERVER_AUTH, addresses, False)

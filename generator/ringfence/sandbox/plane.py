@@ -7,18 +7,18 @@ before etcd, without which its graceful shutdown hangs for minutes and keeps the
 from __future__ import annotations
 
 import itertools
-import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from ringfence.errors import RingfenceError
 from ringfence.sandbox import apiserver, ending, serving, surroundings
-from ringfence.sandbox.apiserver import ApiServer, Parts
+from ringfence.sandbox.apiserver import ApiServer, Changed, Parts
 from ringfence.sandbox.binaries import KMS, Tools
 from ringfence.sandbox.hostfiles import HostFiles
+from ringfence.sandbox.hostkeys import keys_on_host
 from ringfence.sandbox.kubeadm import COMPONENTS, Pod
 from ringfence.sandbox.ports import choose, lost_a_race
 from ringfence.sandbox.preparing import prepare
@@ -49,7 +49,7 @@ class ControlPlane:
         self._children: dict[str, Child] = {}  # in the order of their start
         self._variants: list[ApiServer] = []
         self._count = itertools.count(1)
-        self._added: set[str] = set()  # files that only a mutant has
+        self._changed: Set[str] = frozenset()  # files that the API server's last start changed
 
     def __enter__(self) -> ControlPlane:
         self.record = prepare(self.folder, self.host, self.tools, scheduler=self.record.scheduler)
@@ -77,8 +77,7 @@ class ControlPlane:
 
     def start(self) -> None:
         """Start everything on a prepared host, or again on what an ended sandbox left: `record` says which."""
-        keys = json.loads((self.folder / "keys.json").read_bytes())
-        self._parts = Parts(self.folder, self.host, self.tools, keys, Pod.read(API, self.folder / "kubeadm"))
+        self._parts = Parts(self.folder, self.host, self.tools, {}, Pod.read(API, self.folder / "kubeadm"))
         self._note("starting")
         for attempt in range(1, _ATTEMPTS + 1):
             try:
@@ -132,19 +131,25 @@ class ControlPlane:
         return applied
 
     def _start_api(self, flags: Changes, files: Mapping[str, str], limit: float) -> list[Applied]:
-        root = self.folder.root
-        for path in self._added - files.keys():
-            (root / path.lstrip("/")).unlink(missing_ok=True)
-        self._added = files.keys() - self.host.files.keys()
-        for path in self._added:
-            (root / path.lstrip("/")).touch(mode=0o600)
-        self.api = apiserver.start(self._parts, API, self._setting, flags, files, self.kubeconfig)
+        self._read_keys()
+        for path in self._changed | files.keys():
+            if path not in self.host.files:  # files that only a mutant has
+                place = self.folder.root / path.lstrip("/")
+                place.touch(mode=0o600) if path in files else place.unlink(missing_ok=True)
+        changes = Changed(flags, files, self._changed)
+        self._changed = files.keys()
+        self.api = apiserver.start(self._parts, API, self._setting, changes, self.kubeconfig)
         self._children[API] = self.api.child
         self.record.server = self.api.server
         self.record.access = apiserver.access(self._parts, self.api, self._setting)
         self._note(self.record.phase)
         self.api.wait(limit)
         return self.api.applied
+
+    def _read_keys(self) -> None:
+        """The host's scripts may have rotated its keys; what a mutant left there is no key of the host."""
+        if not self._changed:
+            self._parts.keys = keys_on_host(self.host, self.folder.root)
 
     # ----------------------------------------------------------------------------------------------------- mutants
 
@@ -172,13 +177,15 @@ class ControlPlane:
         """A further API server on the same etcd, with port, files and audit log of its own; threads may call this."""
         name = f"{API}-{next(self._count)}"
         limit = time.monotonic() + self._timeout
+        self._read_keys()
         root = self.folder / "variants" / name
         kubeconfig = root.with_suffix(".kubeconfig")
         while True:
             serving.variant(self.folder.root, root, files or {})
             self._parts.pod.make_volumes(root)
+            changes = Changed(flags or {}, files or {}, self._changed)
             setting = apiserver.beside(self._setting, root, choose({}, (API,))[API])
-            one = apiserver.start(self._parts, name, setting, flags or {}, files or {}, kubeconfig)
+            one = apiserver.start(self._parts, name, setting, changes, kubeconfig)
             self._variants.append(one)
             try:
                 one.wait(limit)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-import json
 import subprocess
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from ringfence.errors import Place, ToolError
 from ringfence.sandbox import kubeadm, surroundings
 from ringfence.sandbox.binaries import Tools
 from ringfence.sandbox.hostfiles import INSTALL, HostFiles
-from ringfence.sandbox.placeholders import made_keys
+from ringfence.sandbox.hostkeys import verify_installed
 from ringfence.sandbox.processes import environment, last_lines
 from ringfence.sandbox.state import Folder, Record
 from ringfence.sandbox.substitutions import ADVERTISED, Setting
@@ -51,7 +50,7 @@ def prepare(folder: Folder, host: HostFiles, tools: Tools, *, source: str = "", 
         pod.check(generated[component])
         pod.make_volumes(folder.root)
     _install(folder, host)
-    _private(folder / "keys.json", json.dumps(made_keys(host, folder.root)))
+    verify_installed(host, folder.root)
     record.phase = "prepared"
     folder.write(record)
     return record

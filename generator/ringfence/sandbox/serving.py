@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ringfence.documents import dump, load_all
 from ringfence.sandbox.hostfiles import HostFiles, structured
+from ringfence.sandbox.hostkeys import Keys, put_keys
 from ringfence.sandbox.kubeadm import Pod
-from ringfence.sandbox.placeholders import with_keys
 from ringfence.sandbox.substitutions import (
     Applied,
     Flags,
@@ -55,26 +55,39 @@ def read_flags(line: list[str]) -> list[tuple[str, str]]:
     return [(name, value) for name, _, value in words]
 
 
-def write_files(host: HostFiles, keys: Mapping[str, str], root: Path, setting: Setting) -> list[Applied]:
-    """Put the host's files below `root` with keys and substitutions; how what then lies there differs."""
+def write_files(host: HostFiles, keys: Keys, root: Path, setting: Setting, anew: Set[str]) -> list[Applied]:
+    """Put the host's files below `root` with keys and substitutions; how what then lies there differs.
+
+    Files that the table doesn't concern are as the host's own script left them, but for those in `anew`.
+    """
     applied: list[Applied] = []
     for path, text in sorted(host.files.items()):
         file = root / path.lstrip("/")
         if not file.is_file():
             continue  # a worker's
-        filled = with_keys(path, text, keys)
-        documents = structured(path, filled)
+        documents = structured(path, text)
         if documents is None or not any(touches(d) for d in documents):
-            if file.read_text() != filled:
+            if path in anew:
+                file.write_text(text)
+            elif file.read_text() != text:
                 raise unexplained(path, "the file", "its text", "another")
             continue
         for document in documents:
             substitute_document(document, setting)
-        file.write_text("---\n".join(dump(d) for d in documents))
-        real = [d.value for d in load_all(file.read_bytes(), path)]
-        for was, now in zip(structured(path, filled) or [], real, strict=True):
+        template = file.with_name(f"{file.name}.template")
+        if template.is_file():  # from which the host's script writes the file
+            template.write_text(_text(documents))
+        generated = structured(path, text) or []
+        for document in (*documents, *generated):
+            put_keys(document, keys)
+        file.write_text(_text(documents))
+        for was, now in zip(generated, structured(path, file.read_text()) or [], strict=True):
             applied += differing_fields(path, was, now, setting)
     return applied
+
+
+def _text(documents: Iterable[Any]) -> str:
+    return "---\n".join(dump(d) for d in documents)
 
 
 def write_servers(made: Path, root: Path, setting: Setting) -> list[Applied]:
@@ -87,7 +100,7 @@ def write_servers(made: Path, root: Path, setting: Setting) -> list[Applied]:
         documents = [d.value for d in load_all(original.read_bytes(), original.name, "kubectl")]
         for document in documents:
             substitute_document(document, setting)
-        file.write_text("---\n".join(dump(d) for d in documents))
+        file.write_text(_text(documents))
         was = load_all(original.read_bytes(), original.name, "kubectl")
         now = load_all(file.read_bytes(), original.name, "kubectl")
         for before, after in zip(was, now, strict=True):

@@ -31,7 +31,7 @@ from ringfence.sandbox.processes import Identity
 
 VERSION = 1
 _OURS = ("root", "host", "kubeadm", "issuer", "pki", "logs", "variants", "kms")  # folders, removed whole
-_FILES = ("kubeconfig", "host.json", "keys.json", "sandbox.json", "sandbox.json.new", "lock")
+_FILES = ("kubeconfig", "host.json", "sandbox.json", "sandbox.json.new", "lock")
 
 
 @dataclass(frozen=True, slots=True)

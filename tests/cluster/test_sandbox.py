@@ -1,0 +1,501 @@
+"""The sandbox on real components: it runs the generated files, on loopback, and nothing is left of it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from helpers import ROOT, write_cluster
+
+from ringfence.documents import load_all
+from ringfence.errors import InputError, ToolError
+from ringfence.sandbox import ControlPlane, HostFiles, Tools, plane
+from ringfence.sandbox.identities import Authority, Credentials
+from ringfence.sandbox.processes import Identity
+from ringfence.sandbox.state import Record
+from ringfence.sandbox.tokens import Signer
+
+REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+ZERO_TRUST = ROOT / "examples" / "zero-trust" / "cluster.yaml"
+
+
+def ask(
+    server: str, ca: str, path: str, body: Any = None, *, client: tuple[Path, Path] | None = None, token: str = ""
+) -> tuple[int, Any]:
+    """One request: status and JSON (or text) of the answer."""
+    context = ssl.create_default_context(cafile=ca)
+    if client:
+        context.load_cert_chain(*client)
+    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+    connection = http.client.HTTPSConnection(urlsplit(server).netloc, context=context, timeout=10)
+    try:
+        connection.request("GET" if body is None else "POST", path, None if body is None else json.dumps(body), headers)
+        answer = connection.getresponse()
+        text = answer.read().decode()
+    finally:
+        connection.close()
+    try:
+        return answer.status, json.loads(text)
+    except ValueError:
+        return answer.status, text
+
+
+def whoami(control_plane: ControlPlane, tmp_path: Path, who: Credentials | str) -> tuple[int, Any]:
+    """Status and user info for a certificate or a token."""
+    access = control_plane.access
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    if isinstance(who, str):
+        code, found = ask(access.server, access.ca_cert, REVIEW, body, token=who)
+    else:
+        code, found = ask(access.server, access.ca_cert, REVIEW, body, client=who.write(tmp_path, "who"))
+    return code, found["status"]["userInfo"] if code == 201 else found
+
+
+def kubectl(kubeconfig: str | Path, *words: str) -> str:
+    done = subprocess.run(
+        ["kubectl", "--kubeconfig", str(kubeconfig), *words], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def listening(pid: int) -> set[str]:
+    """Addresses on which a process accepts connections."""
+    sockets = {str(f.readlink()) for f in Path(f"/proc/{pid}/fd").iterdir() if f.is_symlink()}
+    found = set()
+    for family, file in ((socket.AF_INET, "tcp"), (socket.AF_INET6, "tcp6")):
+        for line in Path(f"/proc/{pid}/net/{file}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                raw = bytes.fromhex(fields[1].split(":")[0])
+                words = b"".join(raw[i : i + 4][::-1] for i in range(0, len(raw), 4))
+                found.add(socket.inet_ntop(family, words))
+    return found
+
+
+# ------------------------------------------------------------------------------------------- what runs is what was made
+
+
+def test_every_generated_flag_is_on_a_command_line_or_is_a_listed_substitution(control_plane: ControlPlane) -> None:
+    configuration = next(
+        d.value
+        for d in load_all(control_plane.host.kubeadm, "kubeadm.yaml")
+        if d.value["kind"] == "ClusterConfiguration"
+    )
+    sections = {
+        "kube-apiserver": configuration["apiServer"],
+        "kube-controller-manager": configuration["controllerManager"],
+        "etcd": configuration["etcd"]["local"],
+    }
+    pids = {c.name: c.identity.pid for c in control_plane.children}
+    listed = {(s["where"], s["what"], s["now"]) for s in control_plane.record.substitutions}
+    for component, section in sections.items():
+        line = Path(f"/proc/{pids[component]}/cmdline").read_text().split("\0")
+        assert section["extraArgs"], component
+        for flag in section["extraArgs"]:
+            (real,) = [w.partition("=")[2] for w in line if w.startswith(f"--{flag['name']}=")]
+            assert real == flag["value"] or (component, f"--{flag['name']}", real) in listed
+
+
+def test_nothing_listens_beyond_loopback(control_plane: ControlPlane) -> None:
+    addresses = {c.name: listening(c.identity.pid) for c in control_plane.children}
+    assert addresses["kube-apiserver"] == addresses["etcd"] == {"127.0.0.1"}
+    assert set().union(*addresses.values()) == {"127.0.0.1"}
+
+
+def test_nobody_else_reads_its_state(control_plane: ControlPlane) -> None:
+    assert control_plane.folder.path.stat().st_mode & 0o777 == 0o700
+    for file in (control_plane.kubeconfig, *map(Path, (control_plane.access.ca_key, control_plane.access.issuer_key))):
+        assert file.stat().st_mode & 0o077 == 0, file
+
+
+def test_the_administrator_is_no_system_master(control_plane: ControlPlane) -> None:
+    found = json.loads(kubectl(control_plane.kubeconfig, "auth", "whoami", "-o", "json"))["status"]["userInfo"]
+    assert found["groups"] == ["kubeadm:cluster-admins", "system:authenticated"]
+    assert kubectl(control_plane.kubeconfig, "auth", "can-i", "*", "*").strip() == "yes"
+
+
+def test_controllers_work(control_plane: ControlPlane) -> None:
+    assert kubectl(control_plane.kubeconfig, "get", "serviceaccount", "default", "-o", "name").strip()
+
+
+# ------------------------------------------------------------------------------------------------------------- access
+
+
+def test_certificates_of_its_ca_are_identities_and_ended_or_foreign_ones_are_not(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    access = control_plane.access
+    authority = Authority.load(access.ca_cert, access.ca_key)
+    code, user = whoami(control_plane, tmp_path, authority.client("alice", ["oidc:auditors"]))
+    assert (code, user["username"], user["groups"]) == (201, "alice", ["oidc:auditors", "system:authenticated"])
+    for bad in (authority.client("alice", ended=True), Authority.create("kubernetes").client("alice")):
+        assert whoami(control_plane, tmp_path, bad)[0] == 401
+
+
+def good_claims(control_plane: ControlPlane) -> dict[str, Any]:
+    from ringfence.spec import read_cluster
+
+    told = control_plane.access.issuers[0]
+    claims = read_cluster(ZERO_TRUST).issuers[0].good_claims
+    return {"iss": told["url"], "aud": told["audiences"][0], "sub": "alice", "groups": ["auditors"], **claims}
+
+
+def test_tokens_of_its_issuer_are_accepted_and_others_are_not(control_plane: ControlPlane, tmp_path: Path) -> None:
+    signer = Signer.load(control_plane.access.issuer_key)
+    assert signer.kid == control_plane.access.issuer_key_id
+    claims = good_claims(control_plane)
+    code, user = whoami(control_plane, tmp_path, signer.token(claims))
+    assert code == 201, user
+    assert user["groups"] == ["oidc:auditors", "system:authenticated"]
+    for bad in (
+        signer.token({**claims, "aud": "another"}),
+        signer.token({**claims, "iss": "https://elsewhere.example.com"}),
+        signer.token(claims, lifetime=-60),
+        Signer.create().token(claims),
+    ):
+        assert whoami(control_plane, tmp_path, bad)[0] == 401
+
+
+def test_etcd_is_read_with_the_api_servers_certificate_and_with_no_other(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    access = control_plane.access
+    query = {"key": "L3JlZ2lzdHJ5Lw==", "range_end": "L3JlZ2lzdHJ5MA==", "limit": 1}  # /registry/ to /registry0
+    client = Path(access.etcd_cert), Path(access.etcd_key)
+    code, found = ask(access.etcd_endpoint, access.etcd_ca, "/v3/kv/range", query, client=client)
+    assert code == 200
+    assert int(found["count"]) > 100
+    of_cluster_ca = Authority.load(access.ca_cert, access.ca_key).client("kube-apiserver-etcd-client")
+    for refused in (None, of_cluster_ca.write(tmp_path, "etcd")):
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            ask(access.etcd_endpoint, access.etcd_ca, "/v3/kv/range", query, client=refused)
+
+
+def test_the_audit_log_is_where_access_says(control_plane: ControlPlane) -> None:
+    kubectl(control_plane.kubeconfig, "get", "secrets", "-n", "kube-system")
+    lines = Path(control_plane.access.audit_log).read_text().splitlines()
+    assert any(json.loads(line)["objectRef"]["resource"] == "secrets" for line in lines if '"secrets"' in line)
+
+
+# ------------------------------------------------------------------------------------------------------------ mutants
+
+
+def pprof(control_plane: ControlPlane, server: str) -> int:
+    access = control_plane.access
+    client = Path(access.admin_cert), Path(access.admin_key)
+    return ask(server, access.ca_cert, "/debug/pprof/", client=client)[0]
+
+
+def test_two_api_servers_differ_in_a_flag_and_share_their_objects(control_plane: ControlPlane) -> None:
+    with control_plane.second_apiserver({"profiling": None}) as mutant:
+        assert pprof(control_plane, mutant.server) == 200
+        assert pprof(control_plane, control_plane.api.server) == 404
+        kubectl(mutant.kubeconfig, "create", "namespace", "seen-by-both")
+        kubectl(control_plane.kubeconfig, "delete", "namespace", "seen-by-both")
+        assert mutant.audit_log is not None
+        assert "seen-by-both" in mutant.audit_log.read_text()
+        identity = mutant.child.identity
+    assert not identity.alive
+
+
+def test_a_mutant_of_a_file_is_in_force_and_gone_after_the_next_restart(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    path = next(p for p in control_plane.host.files if p.endswith("/authentication.yaml"))
+    text = control_plane.host.files[path]
+    audience = control_plane.access.issuers[0]["audiences"][0]
+    good = Signer.load(control_plane.access.issuer_key).token(good_claims(control_plane))
+    secret = f"mutant-{os.getpid()}"
+    kubectl(control_plane.kubeconfig, "create", "secret", "generic", secret, "--from-literal=a=b", "-n", "kube-public")
+    try:
+        control_plane.restart_apiserver(files={path: text.replace(f"- {audience}\n", "- another\n")})
+        assert whoami(control_plane, tmp_path, good)[0] == 401
+    finally:
+        control_plane.restart_apiserver()
+    assert whoami(control_plane, tmp_path, good)[0] == 201
+    kubectl(control_plane.kubeconfig, "delete", "secret", secret, "-n", "kube-public")  # its key is still there
+
+
+def test_a_mutant_that_does_not_start_says_why_and_the_next_one_does(control_plane: ControlPlane) -> None:
+    with pytest.raises(ToolError) as bad:
+        control_plane.second_apiserver({"no-such-flag": "true"})
+    assert "kube-apiserver-" in bad.value.message
+    assert "unknown flag: --no-such-flag" in (bad.value.hint or "")
+
+
+# --------------------------------------------------------------------------------------------------- from start to end
+
+
+@pytest.fixture
+def minimal() -> HostFiles:
+    return HostFiles.of_cluster(ROOT / "examples" / "minimal" / "cluster.yaml")
+
+
+def remains(state: Path) -> list[str]:
+    """Command lines of processes that have to do with a state folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (process / "cmdline").read_text().replace("\0", " ")
+        except OSError:
+            continue
+        if str(state) in line and "pytest" not in line:
+            found.append(line)
+    return found
+
+
+def eventually(check: Callable[[], bool], seconds: float = 15) -> bool:
+    limit = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > limit:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+class Command:
+    """`ringfence sandbox`, with a state of its own."""
+
+    def __init__(self, home: Path, source: Path) -> None:
+        self.home, self.source = home, source
+        self.env = {**os.environ, "XDG_STATE_HOME": str(home), "NO_COLOR": "1"}
+
+    def __call__(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*self.line(), *words, str(self.source)], env=self.env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    @staticmethod
+    def line() -> list[str]:
+        return [sys.executable, "-m", "ringfence.cli", "sandbox"]
+
+    @property
+    def record(self) -> Record:
+        (file,) = self.home.rglob("sandbox.json")
+        return Record(**json.loads(file.read_text()))
+
+
+@pytest.fixture
+def sandbox(tools: Tools, tmp_path: Path) -> Iterator[Command]:
+    command = Command(tmp_path / "state", ROOT / "examples" / "minimal")
+    yield command
+    command("down")
+
+
+def states(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    return {c["name"]: c["state"] for c in json.loads(done.stdout)[0]["components"]}
+
+
+def test_up_survives_kills_and_down_leaves_nothing(sandbox: Command) -> None:
+    up = sandbox("up")
+    kubeconfig = up.stdout.removeprefix("export KUBECONFIG=").strip()
+    assert "sandbox minimal: started, Kubernetes v1.36" in up.stderr
+    assert "substitutions (-v lists them" in up.stderr
+    kubectl(kubeconfig, "create", "namespace", "kept")
+    again = sandbox("up")
+    assert "sandbox minimal: running" in again.stderr
+    assert again.stdout == up.stdout
+
+    first = sandbox.record
+    assert first.owner
+    os.kill(first.owner.pid, signal.SIGKILL)
+    assert eventually(lambda: remains(sandbox.home) == [])
+    assert not [p for p in first.ports.values() if _accepts(p)]
+    assert set(states(sandbox("status", "-o", "json", code=1)).values()) == {"ended"}
+    assert "sandbox minimal: resumed" in sandbox("up").stderr
+    assert kubectl(kubeconfig, "get", "namespace", "kept", "-o", "name") == "namespace/kept\n"
+
+    (etcd,) = [c for c in sandbox.record.components if c["name"] == "etcd"]
+    os.kill(etcd["pid"], signal.SIGKILL)
+    assert eventually(lambda: states(sandbox("status", "-o", "json", code=1))["etcd"] == "was killed by SIGKILL")
+    assert "sandbox minimal: resumed" in sandbox("up").stderr
+    assert kubectl(kubeconfig, "get", "namespace", "kept", "-o", "name") == "namespace/kept\n"
+    assert set(states(sandbox("status", "-o", "json")).values()) == {"running"}
+
+    began = time.monotonic()
+    sandbox("down")
+    assert time.monotonic() - began < 30
+    assert remains(sandbox.home) == []
+    assert list(sandbox.home.rglob("*")) == [sandbox.home / "ringfence", sandbox.home / "ringfence" / "sandbox"]
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_an_interrupted_up_leaves_nothing_running(sandbox: Command) -> None:
+    process = subprocess.Popen([*sandbox.line(), "up", str(sandbox.source)], env=sandbox.env, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    with process.stderr:
+        assert eventually(lambda: any("kube-apiserver" in line for line in remains(sandbox.home)), 60)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 1
+        assert process.stderr.read() == b"error: interrupted\n"
+    assert eventually(lambda: remains(sandbox.home) == [])
+
+
+def test_other_host_files_are_not_put_under_a_running_sandbox(sandbox: Command, tmp_path: Path) -> None:
+    sandbox("up")
+    other = Command(sandbox.home, write_cluster(tmp_path / "other", name="minimal").parent)
+    refused = other("up", code=1)
+    assert "error: a sandbox of other host files runs here, started from" in refused.stderr
+    assert "end it with `ringfence sandbox down`" in refused.stderr
+    assert set(states(sandbox("status", "-o", "json")).values()) == {"running"}
+
+
+def test_a_component_that_refuses_its_flags_is_one_error_with_its_last_words(
+    tools: Tools, minimal: HostFiles, tmp_path: Path
+) -> None:
+    broken = minimal.kubeadm.replace("- name: profiling\n", "- name: profilling\n", 1)
+    assert broken != minimal.kubeadm
+    host = HostFiles("broken", {**minimal.tree, "kubeadm.yaml": broken})
+    with pytest.raises(ToolError) as bad, ControlPlane(host, tmp_path / "state", tools):
+        pass
+    assert "ended with exit code 1" in bad.value.line()
+    assert "unknown flag: --profilling" in bad.value.line()
+    assert remains(tmp_path / "state") == []
+
+
+def test_kubeadm_has_the_first_word(tools: Tools, minimal: HostFiles, tmp_path: Path) -> None:
+    host = HostFiles("x", {**minimal.tree, "kubeadm.yaml": minimal.kubeadm.replace("extraVolumes:", "extraVolumez:")})
+    with (
+        pytest.raises(ToolError, match=r'unknown field "apiServer\.extraVolumez"'),
+        ControlPlane(host, tmp_path / "s", tools),
+    ):
+        pass
+
+
+def test_an_unmounted_file_is_refused_as_no_static_pod_would_see_it(
+    tools: Tools, minimal: HostFiles, tmp_path: Path
+) -> None:
+    text = minimal.kubeadm.replace("mountPath: /etc/kubernetes/ringfence\n", "mountPath: /etc/elsewhere\n")
+    host = HostFiles("x", {**minimal.tree, "kubeadm.yaml": text})
+    with pytest.raises(InputError, match="/etc/kubernetes/ringfence is mounted at /etc/elsewhere"):
+        ControlPlane(host, tmp_path / "s", tools).__enter__()
+
+
+def test_a_port_that_somebody_takes_first_costs_one_more_attempt(
+    tools: Tools, minimal: HostFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen: list[dict[str, int]] = []
+    real = plane.choose
+
+    def choose(before: Any, *names: Any) -> dict[str, int]:
+        found = real(before, *names)
+        chosen.append(found)
+        if len(chosen) == 1:
+            taken.bind(("127.0.0.1", found["kube-apiserver"]))
+            taken.listen()
+        return found
+
+    monkeypatch.setattr(plane, "choose", choose)
+    with socket.socket() as taken, ControlPlane(minimal, tmp_path / "state", tools) as one:
+        assert len(chosen) == 2
+        assert one.record.healthy or one.record.phase == "ready"
+        assert one.api.server == f"https://127.0.0.1:{chosen[1]['kube-apiserver']}"
+
+
+def test_a_killed_test_leaves_no_process(tools: Tools, tmp_path: Path) -> None:
+    script = (
+        "import os, sys, time; from pathlib import Path; from ringfence.sandbox import *\n"
+        f"host = HostFiles.of_cluster(Path({str(ROOT / 'examples' / 'minimal' / 'cluster.yaml')!r}))\n"
+        f"tools = find_tools(os.environ)\n"
+        f"with ControlPlane(host, Path({str(tmp_path / 'state')!r}), tools): print('ready', flush=True); time.sleep(600)\n"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    with owner.stdout:
+        assert owner.stdout.readline() == "ready\n"
+    components = json.loads((tmp_path / "state" / "sandbox.json").read_text())["components"]
+    identities = [Identity(c["pid"], c["started"]) for c in components]
+    assert all(i.alive for i in identities)
+    owner.kill()
+    owner.wait()
+    assert eventually(lambda: not any(i.alive for i in identities))
+
+
+# ------------------------------------------------------------------------------------------------------------- disks
+
+_ON_A_SMALL_DISK = """
+set -e
+mount -t tmpfs -o size={size} none "$XDG_STATE_HOME"
+{commands}
+"""
+
+
+def on_a_small_disk(sandbox: Command, size: str, commands: str) -> subprocess.CompletedProcess[str]:
+    """Shell commands with the state on a disk of that size, in namespaces that go with them."""
+    line = " ".join(sandbox.line())
+    script = _ON_A_SMALL_DISK.format(size=size, commands=commands.replace("SANDBOX", line))
+    sandbox.home.mkdir(exist_ok=True)
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script],
+        env={**sandbox.env, "CLUSTER": str(sandbox.source)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"this machine makes no mount namespaces for its users: {done.stderr.strip()}")
+    return done
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="util-linux has the unshare that makes a small disk")
+def test_a_disk_with_too_little_space_is_refused_before_anything_starts(sandbox: Command) -> None:
+    done = on_a_small_disk(sandbox, "20m", "SANDBOX up $CLUSTER")
+    assert done.returncode == 1
+    assert "MiB are free; a sandbox needs 300; free some, or name a folder on another disk with --state" in done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="util-linux has the unshare that makes a small disk")
+def test_a_disk_that_fills_up_loses_no_object(sandbox: Command) -> None:
+    commands = """
+    eval "$(SANDBOX up $CLUSTER)"
+    export KUBECONFIG
+    kubectl create namespace kept
+    cat /dev/zero > "$XDG_STATE_HOME/full" 2>/dev/null || true
+    n=0
+    while [ $n -lt 400 ] && kubectl create configmap "big-$n" --from-file="$FILL" >/dev/null 2>&1; do n=$((n + 1)); done
+    echo "full after $n" >&2
+    SANDBOX status $CLUSTER || echo "status says so" >&2
+    rm "$XDG_STATE_HOME/full"
+    SANDBOX up $CLUSTER
+    kubectl get namespace kept -o name
+    SANDBOX down $CLUSTER
+    """
+    fill = sandbox.home.parent / "fill"
+    fill.write_text("x" * 900_000)
+    sandbox.env["FILL"] = str(fill)
+    done = on_a_small_disk(sandbox, "420m", commands)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "namespace/kept" in done.stdout
+    assert remains(sandbox.home) == []
+
+
+# ------------------------------------------------------------------------------------------------------ distributions
+
+
+@pytest.mark.parametrize("distribution", ["rke2", "k3s", "talos"])
+def test_what_other_distributions_result_in_starts(tools: Tools, tmp_path: Path, distribution: str) -> None:
+    file = write_cluster(
+        tmp_path / "cluster", profile="restricted", kubernetes={"version": "1.36", "distribution": distribution}
+    )
+    with ControlPlane(HostFiles.of_cluster(file), tmp_path / "state", tools) as one:
+        assert one.api.client.answers("/readyz")
