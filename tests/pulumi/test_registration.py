@@ -75,10 +75,11 @@ def test_tokens_name_core_and_groups(production: Engine) -> None:
 
 def test_tokens_are_those_of_the_typed_sdk(production: Engine) -> None:
     """The provider that `pulumi up` finds by a token is the one that knows the kind."""
-    from pulumi_kubernetes import admissionregistration, core, networking, rbac, scheduling
+    from pulumi_kubernetes import admissionregistration, core, flowcontrol, networking, rbac, scheduling
 
     homes = {
         "core/v1": core.v1,
+        "flowcontrol.apiserver.k8s.io/v1": flowcontrol.v1,
         "networking.k8s.io/v1": networking.v1,
         "rbac.authorization.k8s.io/v1": rbac.v1,
         "scheduling.k8s.io/v1": scheduling.v1,
