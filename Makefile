@@ -16,7 +16,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 export PIP_NO_INPUT := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo tools test cluster check lint arch types goldens docs schemas scan bench package locks clean
+.PHONY: help setup demo tools test cluster proof check lint arch types goldens docs schemas scan bench package locks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -39,6 +39,9 @@ test: setup .venv-scan/.ready ## run every test that this machine can run and sa
 
 cluster: setup ## only the tests on a real control plane, with what make tools built
 	$(BIN)/python -m pytest tests/cluster $(ARGS)
+
+proof: cluster ## docs/proof.md: what the tests on a real control plane showed of every control
+	$(BIN)/python tools/proof.py
 
 check: lint types arch test ## everything that CI runs
 
