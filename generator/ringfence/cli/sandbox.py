@@ -46,7 +46,8 @@ def command() -> None:
 def up(file: str | None, state: str | None, scheduler: bool, timeout: float, output: str) -> None:
     """Start the control plane of a cluster.yaml and print how to reach it.
 
-    A sandbox whose processes ended is started again with the objects it held. `-v` lists every substitution.
+    A sandbox whose processes ended is started again with the objects it held. `-v` lists every substitution and
+    stand-in.
     """
     from ringfence.sandbox import HostFiles, find_tools, starting, surroundings
 
@@ -57,7 +58,8 @@ def up(file: str | None, state: str | None, scheduler: bool, timeout: float, out
     place = source.resolve().as_posix()
     record, how = starting.up(folder, host, tools, source=place, scheduler=scheduler, timeout=timeout)
     if output == "json":
-        console.data(json.dumps({**_facts(folder, record), "access": record.access}, indent=2) + "\n")
+        facts = {**_facts(folder, record), "access": record.access, **_differences(record)}
+        console.data(json.dumps(facts, indent=2) + "\n")
     else:
         console.data(f"export KUBECONFIG={shlex.quote((record.access or {})['kubeconfig'])}\n")
     console.say(f"sandbox {record.cluster}: {how}, Kubernetes {record.kubernetes} at {record.server}")
@@ -83,13 +85,13 @@ def down(file: str | None, state: str | None) -> None:
 def status(file: str | None, state: str | None, output: str) -> int:
     """Show every component of a sandbox, or of all when no cluster.yaml is given or found here.
 
-    Exits 0 when everything runs, else 1. `-v` lists every substitution.
+    Exits 0 when everything runs, else 1. `-v` lists every substitution and stand-in.
     """
     given = file or state or cluster_file(None)
     folders = [_known(file, state)] if given else all_folders()
     found = [(f, r) for f in folders if f.path.is_dir() and (r := f.read())]
     if output == "json":
-        facts = [{**_facts(f, r), "access": r.access, "substitutions": r.substitutions} for f, r in found]
+        facts = [{**_facts(f, r), "access": r.access, **_differences(r)} for f, r in found]
         console.data(json.dumps(facts, indent=2) + "\n")
     else:
         for folder, record in found:
@@ -175,6 +177,10 @@ def _facts(folder: Folder, record: Record) -> dict[str, Any]:
     }
 
 
+def _differences(record: Record) -> dict[str, Any]:
+    return {"substitutions": record.substitutions, "stand_ins": record.stand_ins}
+
+
 def _show(folder: Folder, record: Record) -> None:
     console.say(f"sandbox {record.cluster} in {folder.path.as_posix()}: {_state(record)}")
     rows = [(c["name"], c["state"], str(c["pid"]), c["log"]) for c in _components(record)]
@@ -185,9 +191,12 @@ def _show(folder: Folder, record: Record) -> None:
 
 
 def _say_substitutions(record: Record) -> None:
-    found = record.substitutions
+    found, others = record.substitutions, record.stand_ins
     if not console.verbose:
-        console.say(f"{len(found)} substitutions (-v lists them; docs/sandbox.md says why)")
+        also = f" and {len(others)} stand-in{'s' if len(others) > 1 else ''}" if others else ""
+        console.say(f"{len(found)} substitutions{also} (-v lists them; docs/sandbox.md says why)")
         return
     rows = [(s["where"], s["what"], s["was"] or "(nothing)", s["now"], s["reason"]) for s in found]
     console.table(["where", "what", "generated", "here", "because"], rows)
+    if others:
+        console.table(["what", "stands in for", "because"], [(s["what"], s["for"], s["reason"]) for s in others])

@@ -1,9 +1,12 @@
-"""What a sandbox runs: the files under `host/` of a rendered tree, as one control-plane host takes them."""
+"""What a sandbox runs: the files under `host/` of a rendered tree, as one control-plane host takes them.
+
+With them go definitions of the custom kinds among the tree's objects, which nobody else registers there.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -11,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from ringfence.documents import load_all
 from ringfence.errors import InputError, Place
+from ringfence.sandbox import definitions
+from ringfence.sandbox.definitions import Definition
 
 if TYPE_CHECKING:
     from ringfence.build import Builder
-    from ringfence.host import TreeFile
 
 _MANAGED = {"eks": "Amazon EKS", "gke": "Google GKE", "aks": "Azure AKS"}
 KUBEADM, INSTALL, _FILES = "kubeadm.yaml", "install.sh", "files"
@@ -22,15 +26,11 @@ KUBEADM, INSTALL, _FILES = "kubeadm.yaml", "install.sh", "files"
 
 @dataclass(frozen=True, slots=True)
 class HostFiles:
-    """`tree` is path below `host/` → text; `name` is the cluster's."""
+    """`tree` is path below `host/` → text; `name` is the cluster's; `definitions` are of custom kinds that it uses."""
 
     name: str
     tree: Mapping[str, str]
-
-    @classmethod
-    def of_tree(cls, name: str, files: Iterable[TreeFile]) -> HostFiles:
-        """From what `ringfence.host` gives for kubeadm."""
-        return cls(name, {f.path.removeprefix("host/"): f.text for f in files})
+    definitions: tuple[Definition, ...] = ()
 
     @classmethod
     def of_cluster(cls, file: Path, shown: str | None = None, builder: Builder | None = None) -> HostFiles:
@@ -47,7 +47,9 @@ class HostFiles:
                 place=Place(shown or file.as_posix()),
                 hint="start a sandbox from a cluster.yaml of another distribution, and apply this tree to it",
             )
-        return cls.of_tree(cluster.name, kubeadm.form(host.plan(bundle), cluster))
+        files = kubeadm.form(host.plan(bundle), cluster)
+        tree = {f.path.removeprefix("host/"): f.text for f in files}
+        return cls(cluster.name, tree, definitions.of_bundle(bundle))
 
     @property
     def kubeadm(self) -> str:
@@ -75,13 +77,14 @@ class HostFiles:
 
     def to_json(self) -> str:
         """For the state folder."""
-        return json.dumps({"name": self.name, "tree": dict(sorted(self.tree.items()))}, indent=1)
+        whole = {"name": self.name, "tree": dict(sorted(self.tree.items())), "definitions": self.definitions}
+        return json.dumps(whole, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> HostFiles:
         """What `to_json` wrote."""
         found = json.loads(text)
-        return cls(found["name"], found["tree"])
+        return cls(found["name"], found["tree"], tuple(found["definitions"]))
 
 
 def is_structured(path: str) -> bool:

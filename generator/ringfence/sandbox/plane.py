@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ringfence.errors import RingfenceError
-from ringfence.sandbox import apiserver, ending, serving, surroundings
+from ringfence.sandbox import apiserver, definitions, ending, serving, surroundings
 from ringfence.sandbox.apiserver import ApiServer, Changed, Parts
 from ringfence.sandbox.binaries import KMS, Tools
 from ringfence.sandbox.hostfiles import HostFiles
@@ -107,11 +107,17 @@ class ControlPlane:
         applied += self._start(ETCD, {}, limit)
         applied += self._start_api({}, {}, limit)
         self.api.client.admit_admins()
+        definitions.install(self.api.client, self.host.definitions)
         for component in (KCM, SCHEDULER) if self.record.scheduler else (KCM,):
             applied += self._start(component, {}, limit)
         wait(self._children[KCM], lambda: self.api.client.answers(_ACCOUNT), limit, "make ServiceAccounts")
+        wait(self.api.child, self._serves_custom_kinds, limit, "serve the custom kinds of the bundle")
         prepared = [s for s in self.record.substitutions if s["where"].startswith("host/")]
         self.record.substitutions = prepared + [a._asdict() for a in applied]
+        self.record.stand_ins = definitions.stand_ins(self.host.definitions)
+
+    def _serves_custom_kinds(self) -> bool:
+        return definitions.served(self.api.client, self.host.definitions)
 
     def _run(self, name: str, command: list[str]) -> Child:
         child = Child(name, command, self.folder.log(name))

@@ -58,9 +58,20 @@ class Client:
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
             "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": ADMINS}],
         }
-        status, answer = self.request("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", body)
+        self.ensure("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", body)
+
+    def ensure(self, collection: str, body: Any) -> None:
+        """Make an object where there is none; ToolError with the API server's refusal.
+
+        What is there is not made again: policies that came since may refuse it, as they would somebody else's.
+        """
+        name = body["metadata"]["name"]
+        if self.answers(f"{collection}/{name}"):
+            return
+        status, answer = self.request("POST", collection, body)
         if status not in (201, 409):
-            raise ToolError(f"the API server refused the administrators' binding: {status} {answer[:300]!r}")
+            said = answer[:600].decode(errors="replace")
+            raise ToolError(f"the API server refused the sandbox's own {body['kind']} {name}", hint=f"{status}: {said}")
 
 
 def wait(child: Child, ready: Callable[[], bool], limit: float, what: str = "answer") -> None:

@@ -11,6 +11,7 @@
     ports        name → number; `sockets`: a folder of unix sockets outside, since their paths must be short
     tools        name → path of the programs; `scheduler`: does it run too?
     substitutions  [{where, what, was, now, reason}]: how it differs from the generated files
+    stand_ins    [{what, for, reason}]: what stands there for somebody who isn't
     access       see `Access`
 """
 
@@ -75,6 +76,7 @@ class Record:
     ready_once: bool = False
     tools: dict[str, str] = field(default_factory=dict)
     substitutions: list[dict[str, str]] = field(default_factory=list)
+    stand_ins: list[dict[str, str]] = field(default_factory=list)
     access: dict[str, Any] | None = None
 
     @property
