@@ -4,31 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from commands import CLUSTER, DOCUMENTS, RUN, SHOWN_ONLY, blocks, make_workplace
 from helpers import ROOT
-
-DOCUMENTS = sorted(
-    p
-    for p in (
-        ROOT / "README.md",
-        ROOT / "CONTRIBUTING.md",
-        *(ROOT / "docs").glob("*.md"),
-        *ROOT.glob("examples/*/README.md"),
-    )
-    if p.is_file()
-)
-_BLOCK = re.compile(r"^```(\S*)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-RUN, CLUSTER = "sh", "sh cluster"
-SHOWN_ONLY = {"", "yaml", "text", "console", "json", "svg", "toml"}
-
-
-def blocks(document: Path) -> list[tuple[str, str]]:
-    return [(f"{m[1]}{m[2]}".strip(), m[3]) for m in _BLOCK.finditer(document.read_text(encoding="utf-8"))]
 
 
 def commands(document: Path) -> list[str]:
@@ -38,18 +19,7 @@ def commands(document: Path) -> list[str]:
 
 @pytest.fixture
 def workplace(tmp_path: Path) -> Path:
-    """A copy of what the documents' commands touch, and a `ringfence` on PATH."""
-    for name in ("examples", "docs", "profiles", "templates"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    bin_ = tmp_path / "bin"
-    bin_.mkdir()
-    launcher = bin_ / "ringfence"
-    launcher.write_text(
-        f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT / 'generator')!r})\n"
-        "from ringfence.cli import main\nmain()\n"
-    )
-    launcher.chmod(0o755)
-    return tmp_path
+    return make_workplace(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +70,6 @@ def test_make_demo_shows_a_rendered_tree() -> None:
 
 
 def test_cluster_blocks_are_counted() -> None:
-    """Commands for a cluster are not run here; the sandbox milestone runs them on a real API server."""
+    """Commands for a cluster are run by tests/cluster/test_documents.py, on a real one."""
     found = [body for d in DOCUMENTS for kind, body in blocks(d) if kind == CLUSTER]
     assert all("kubectl" in body or "pulumi" in body for body in found)
