@@ -1,28 +1,34 @@
-"""Real control planes for tests: one of examples/zero-trust that many share, and the programs for those who start their own.
+"""Real control planes for tests: one of examples/zero-trust that many share, one for a module that breaks it, and the programs.
 
-Tests that use `control_plane` belong to one group, so that `pytest -n auto --dist loadgroup` (what `make test` runs) starts it once.
-Without the programs they are skipped, and say what would run them.
+Whoever shares a plane belongs to one group, so that `pytest -n auto` starts it once (pyproject.toml says `--dist loadgroup`).
+Without the programs the tests are skipped, and say what would run them.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from helpers import ROOT
 
 from ringfence.errors import ToolError
 from ringfence.sandbox import ControlPlane, HostFiles, Tools, find_tools
-from ringfence.sandbox.binaries import CORE, KMS
+from ringfence.sandbox.binaries import CORE, KMS, cache
 
-SHARED = "control_plane"
+SHARED, MUTABLE = "control_plane", "mutable_plane"
+FIXTURES = "pod-security-fixtures"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if SHARED in getattr(item, "fixturenames", ()):
+        names = getattr(item, "fixturenames", ())
+        if SHARED in names:
             item.add_marker(pytest.mark.xdist_group(SHARED))
+        elif MUTABLE in names:
+            item.add_marker(pytest.mark.xdist_group(f"{MUTABLE} of {item.path.name}"))
 
 
 @pytest.fixture(scope="session")
@@ -35,11 +41,33 @@ def tools() -> Tools:
 
 
 @pytest.fixture(scope="session")
+def pod_security_fixtures() -> Path:
+    """The fixtures of k8s.io/pod-security-admission: <level>/<version>/{pass,fail}/*.yaml."""
+    try:
+        found = Path(json.loads((cache(os.environ) / "tools.json").read_bytes())[FIXTURES]["path"])
+    except (OSError, ValueError, KeyError):
+        found = Path(FIXTURES)
+    if not found.is_dir():
+        pytest.skip(f"the {FIXTURES} are not here: `make tools` brings them")
+    return found
+
+
+def zero_trust(state: Path, tools: Tools) -> ControlPlane:
+    return ControlPlane(HostFiles.of_cluster(ROOT / "examples" / "zero-trust" / "cluster.yaml"), state, tools)
+
+
+@pytest.fixture(scope="session")
 def control_plane(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """The host files of examples/zero-trust, running: `.kubeconfig`, `.access`, and mutants beside it.
 
     Whoever restarts its API server with changes restarts it without them in the end.
     """
-    host = HostFiles.of_cluster(ROOT / "examples" / "zero-trust" / "cluster.yaml")
-    with ControlPlane(host, tmp_path_factory.mktemp("zero-trust") / "state", tools) as plane:
+    with zero_trust(tmp_path_factory.mktemp("zero-trust") / "state", tools) as plane:
+        yield plane
+
+
+@pytest.fixture(scope="module")
+def mutable_plane(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """The same for one module alone, whose tests break it in whatever way they like."""
+    with zero_trust(tmp_path_factory.mktemp("mutable") / "state", tools) as plane:
         yield plane
