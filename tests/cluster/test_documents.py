@@ -42,8 +42,8 @@ spec:
 
 @pytest.fixture(scope="module")
 def plane(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    host = HostFiles.of_cluster(ROOT / "examples" / "minimal" / "cluster.yaml")
-    with ControlPlane(host, tmp_path_factory.mktemp("minimal") / "state", tools) as one:
+    host = HostFiles.of_cluster(ROOT / "examples" / "production" / "cluster.yaml")
+    with ControlPlane(host, tmp_path_factory.mktemp("production") / "state", tools) as one:
         yield one
 
 
