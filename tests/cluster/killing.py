@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
+import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,13 +20,15 @@ from ringfence.documents import dump
 from ringfence.errors import RingfenceError
 from ringfence.model import Bundle, Manifest
 from ringfence.probes import Access, Session, kubeconfig, run_pairs
+from ringfence.probes.runner import PATIENCE
 from ringfence.sandbox import ControlPlane
-from ringfence.verdict import State
+from ringfence.verdict import State, Verdict
 
 API, ETCD = "kube-apiserver", "etcd"
 _IN_FORCE = 6.0  # seconds within which a changed object is
 _READY = 1.5  # seconds that a new API server may take to know its policies
-_WORKERS = 2
+_WORKERS = 3  # they wait as much as they compute
+NOWHERE = Path(os.devnull)  # where an API server without an audit log writes it
 _GONE = 60.0  # seconds until a namespace is deleted
 
 
@@ -61,10 +62,18 @@ class Bed:
         self.plane, self.resolution, self.bundle = plane, resolution, bundle
         self.access: Access = joined(plane.folder, plane.record, plane.access, resolution.cluster)
 
-    def reds(self, session: Session, control: str, patience: float = 0.0) -> list[str]:
-        """What fails of a control's pairs, in words."""
-        found = run_pairs(session, self.resolution, [control] if control else (), patience=patience)
+    def reds(self, session: Session, controls: Sequence[str] = (), patience: float = 0.0) -> list[str]:
+        """What fails of these controls' pairs, or of all, in words."""
+        found = run_pairs(session, self.resolution, controls, patience=patience)
         return [f"{v.pair}: {v.detail}" for v in found if v.state is State.FAILED]
+
+    def red(self, session: Session, control: str) -> str:
+        """The first that fails of a control's pairs on an API server that has just started; empty when none does."""
+        try:
+            run_pairs(session, self.resolution, [control], patience=_READY, settling=_READY, seen=_until_red)
+        except _Red as red:
+            return f"{red.verdict.pair}: {red.verdict.detail}"
+        return ""
 
     # ---------------------------------------------------------------------------------------------- the cluster plane
 
@@ -73,7 +82,7 @@ class Bed:
         with Session(self.access) as session:
             applier = Applier(session.admin)
             for mutant in sorted(mutants, key=_is_namespace):
-                before = self.reds(session, mutant.control, patience=_IN_FORCE)
+                before = self.reds(session, [mutant.control], patience=_IN_FORCE)
                 assert not before, f"before {mutant}: {before}"
                 start = time.monotonic()
                 with self._changed(applier, mutant) as refused:
@@ -82,7 +91,7 @@ class Bed:
 
     def _until_red(self, session: Session, control: str) -> str:
         limit = time.monotonic() + _IN_FORCE
-        while not (found := self.reds(session, control)):
+        while not (found := self.reds(session, [control])):
             if time.monotonic() > limit:
                 return ""
             time.sleep(0.1)
@@ -118,21 +127,25 @@ class Bed:
     # ------------------------------------------------------------------------------------------------- the host plane
 
     def kill_settings(self, mutants: Sequence[Mutant]) -> Iterator[Result]:
-        """API servers beside the sandbox's own, two at a time; of other components the sandbox's own, one by one."""
+        """API servers beside the sandbox's own, some at a time; of other components the sandbox's own, one by one."""
         beside = [m for m in mutants if m.component == API]
         with ThreadPoolExecutor(_WORKERS) as pool:
             yield from pool.map(self._beside, beside)
         for mutant in (m for m in mutants if m.component != API):
             yield self._instead(mutant)
 
-    def beside(self, control: str = "", **changes: Any) -> list[str]:
-        """What fails against a second API server with these changes; all controls' pairs without one named."""
-        one = self.plane.second_apiserver(**changes)
+    def beside(self, controls: Sequence[str]) -> list[str]:
+        """What fails of these controls' pairs against a second API server without changes."""
+        with self._second({}, {}) as session:
+            return self.reds(session, controls, patience=PATIENCE)
+
+    @contextmanager
+    def _second(self, flags: Mapping[str, str | None], files: Mapping[str, str]) -> Iterator[Session]:
+        one = self.plane.second_apiserver(flags, files)
         try:
             found = kubeconfig.read((one.kubeconfig,))
-            access = replace(self.access, server=found.server, audit_log=one.audit_log)
-            with Session(access) as session:
-                return self.reds(session, control, patience=_READY)
+            with Session(replace(self.access, server=found.server, audit_log=one.audit_log or NOWHERE)) as session:
+                yield session
         finally:
             one.stop()
 
@@ -140,22 +153,36 @@ class Bed:
         start = time.monotonic()
         files = {path: dump(content) for path, content in mutant.files.items()}
         try:
-            found = self.beside(mutant.control, flags=mutant.flags, files=files)
+            with self._second(mutant.flags, files) as session:
+                by = self.red(session, mutant.control)
         except RingfenceError as bad:
-            found = [f"the API server doesn't start: {' '.join(bad.message.split())[:300]}"]
-        return Result(mutant, bool(found), found[0] if found else "", time.monotonic() - start)
+            by = f"the API server doesn't start: {' '.join(bad.message.split())[:300]}"
+        return Result(mutant, bool(by), by, time.monotonic() - start)
 
     def _instead(self, mutant: Mutant) -> Result:
         start = time.monotonic()
         try:
             self.plane.restart(mutant.component, mutant.flags)
             with Session(self.access) as session:
-                found = self.reds(session, mutant.control, patience=_READY)
+                by = self.red(session, mutant.control)
         except RingfenceError as bad:
-            found = [f"{mutant.component} doesn't start: {' '.join(bad.message.split())[:300]}"]
+            by = f"{mutant.component} doesn't start: {' '.join(bad.message.split())[:300]}"
         finally:
             self.plane.restart(mutant.component)
-        return Result(mutant, bool(found), found[0] if found else "", time.monotonic() - start)
+        return Result(mutant, bool(by), by, time.monotonic() - start)
+
+
+class _Red(Exception):
+    """A pair has failed: the others needn't be asked."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.detail)
+        self.verdict = verdict
+
+
+def _until_red(verdict: Verdict) -> None:
+    if verdict.state is State.FAILED:
+        raise _Red(verdict)
 
 
 def _is_namespace(mutant: Mutant) -> bool:
@@ -166,22 +193,3 @@ def _bare(body: dict[str, Any]) -> dict[str, Any]:
     """An object of which we own no field."""
     names = {k: body["metadata"][k] for k in ("name", "namespace") if k in body["metadata"]}
     return {"apiVersion": body["apiVersion"], "kind": body["kind"], "metadata": names}
-
-
-class Defaults:
-    """What a component does when a flag is left out, as its own help says."""
-
-    def __init__(self, program: Path) -> None:
-        done = subprocess.run([program, "--help"], capture_output=True, text=True, check=False)
-        self._help = {
-            m[1]: m[2] for m in re.finditer(r"^\s+--([a-z0-9-]+)(.*)$", done.stdout + done.stderr, re.MULTILINE)
-        }
-
-    def same(self, flag: str, value: str, member: str) -> bool:
-        """Is it the value without the flag? `member` is the one that is taken out of a set, if it is one."""
-        said = self._help.get(flag, "")
-        if member:
-            on = re.search(r"default enabled ones \(([^)]*)\)", said)
-            return on is not None and member in re.split(r",\s*", on[1])
-        default = re.search(r'\(default "?([^)"]*)"?\)', said) or re.match(r"\s+'?([^'\s]+)'?$", said)
-        return (default[1] if default else "false") == value

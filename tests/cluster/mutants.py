@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from cluster.trees import put as _with
+
 from ringfence.arrange import arrange
 from ringfence.build import Resolution
 from ringfence.model import HOST_API, Bundle, Manifest, Path, ResolvedControl, Stage
@@ -37,7 +39,8 @@ class Mutant:
     objects: tuple[tuple[Manifest, Body | None], ...] = ()
     component: str = ""
     flags: Mapping[str, str | None] = field(default_factory=dict)
-    files: Mapping[str, Body] = field(default_factory=dict)  # name of a File -> its content
+    files: Mapping[str, Body] = field(default_factory=dict)  # path on the host -> its content
+    gone: Any = None  # of a removal on the host: a flag's text, a member and its value, or a field
 
     def __str__(self) -> str:
         return f"{self.control}: {self.what}"
@@ -183,162 +186,3 @@ def _raised(amounts: Mapping[str, Any]) -> Body:
 def _limits(body: Body) -> Body:
     items = [{**i, **{k: _raised(i[k]) for k in ("max",) if k in i}} for i in body["spec"]["limits"]]
     return _with(body, ("spec", "limits"), items)
-
-
-# ---------------------------------------------------------------------------------------------------- the host plane
-
-
-def of_host_plane(bundle: Bundle, control: ResolvedControl) -> Iterator[Mutant]:
-    """Removals and flips of the flags and file fields that the control set, of components that run in a sandbox."""
-    for manifest in bundle.host:
-        if control.id not in manifest.shape.controls:
-            continue
-        body, own = manifest.body, _own(manifest, control.id)
-        if manifest.kind == "Component":
-            yield from _of_flags(control.id, manifest.name, body.get("flags", {}), own)
-        elif manifest.kind == "File" and body.get("component") and "content" in body:
-            yield from _of_file(control.id, manifest, body, own)
-
-
-def _of_flags(control: str, component: str, flags: Body, own: set[Path]) -> Iterator[Mutant]:
-    def mutant(kind: str, what: str, name: str, value: str | None) -> Mutant:
-        return Mutant(control, kind, f"{component} {what}", component=component, flags={name: value})
-
-    for name, value in flags.items():
-        if isinstance(value, dict):
-            mine = [k for k in value if ("flags", name, k) in own]
-            for key in mine:
-                left = flag_text(name, {k: v for k, v in value.items() if k != key})
-                yield mutant(REMOVAL, f"--{name} without {key}", name, left or None)
-        elif ("flags", name) in own:
-            text = flag_text(name, value)
-            yield mutant(REMOVAL, f"without --{name}={_short(text)}", name, None)
-            if (worse := _worse(name, text)) is not None:
-                yield mutant(FLIP, f"with --{name}={worse}", name, worse)
-
-
-def flag_text(name: str, value: Any) -> str:
-    """As the plan writes it."""
-    from ringfence.host.plan import flag_text as written
-
-    return written(name, value)
-
-
-_WORSE = {
-    "tls-min-version": {"VersionTLS13": "VersionTLS12", "VersionTLS12": "VersionTLS10"},
-    "anonymous-auth": {"false": "true"},
-}
-
-
-def _worse(name: str, text: str) -> str | None:
-    """The value that somebody in a hurry would set; None where removing the flag is all that can go wrong."""
-    if name in _WORSE:
-        return _WORSE[name].get(text)
-    if text in ("true", "false"):
-        return "false" if text == "true" else "true"
-    if match := re.fullmatch(r"([0-9]+)(s|m|h|h0m0s)?", text):
-        return f"{int(match[1]) * 1000}{match[2] or ''}" if match[2] else None
-    return None
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else text[:37] + "..."
-
-
-def _of_file(control: str, manifest: Manifest, body: Body, own: set[Path]) -> Iterator[Mutant]:
-    content = {p[1:] for p in own if p[0] == "content" and len(p) > 1}
-
-    def mutant(kind: str, what: str, changed: Body) -> Mutant:
-        return Mutant(
-            control, kind, f"{manifest.name}: {what}", component=body["component"], files={body["path"]: changed}
-        )
-
-    if manifest.shape.controls == (control,) and body.get("flag"):
-        flag = {body["flag"]: None}
-        yield Mutant(control, REMOVAL, f"{manifest.name} gone", component=body["component"], flags=flag)
-    tops = [p for p in sorted(content, key=str) if not any(p[:end] in content for end in range(1, len(p)))]
-    fixed = {("apiVersion",), ("kind",)}
-    for path in (p for p in tops if p not in fixed):
-        for inner in units(_at(body["content"], path), path):
-            yield mutant(REMOVAL, f"without {spell(inner)}", _less(body["content"], inner))
-        for what, changed in content_flips(body["content"], path):
-            yield mutant(FLIP, what, changed)
-
-
-def units(value: Any, path: Path) -> Iterator[Path]:
-    """A field, and what of it can be left out by itself: the items of its lists, and fields below items."""
-    yield path
-    if (isinstance(value, list) and len(value) > 1) or (
-        isinstance(value, list) and any(isinstance(v, dict) for v in value)
-    ):
-        for i, item in enumerate(value):
-            if len(value) > 1:
-                yield (*path, i)
-            if isinstance(item, dict):
-                for key, inner in item.items():
-                    yield from units(inner, (*path, i, key)) if isinstance(inner, (list, dict)) else ()
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            if len(value) > 1 or isinstance(inner, (dict, list)):
-                yield from units(inner, (*path, key)) if isinstance(inner, (list, dict)) else [(*path, key)]
-
-
-def content_flips(content: Body, top: Path) -> Iterator[tuple[str, Body]]:
-    """Fields of a structured file as a mistake would leave them."""
-    for path, value in _leaves(_at(content, top), top):
-        if isinstance(value, bool):
-            yield f"{spell(path)}: {str(not value).lower()}", _with(content, path, not value)
-        elif isinstance(value, int):
-            yield f"{spell(path)}: {value * 1000}", _with(content, path, value * 1000)
-        elif path[-1] == "level" and value in ("Metadata", "None", "RequestResponse", "Request"):
-            worse = "None" if value != "None" else "RequestResponse"
-            yield f"{spell(path)}: {worse}", _with(content, path, worse)
-        elif path[-1] == "enforce" and value != "privileged":
-            yield f"{spell(path)}: privileged", _with(content, path, "privileged")
-        elif path[-1] == "path" and path[:1] == ("anonymous",):
-            yield f"{spell(path)}: /version", _with(content, path, "/version")
-    if top == ("resources",):
-        for i, entry in enumerate(content["resources"]):
-            if entry["providers"] and "identity" not in entry["providers"][0]:
-                rest = [p for p in entry["providers"] if "identity" not in p]
-                yield (
-                    f"identity first in resources[{i}]",
-                    _with(content, (*top, i, "providers"), [{"identity": {}}, *rest]),
-                )
-
-
-# ------------------------------------------------------------------------------------------------------------- trees
-
-
-def spell(path: Path) -> str:
-    """As people write it."""
-    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path).removeprefix(".")
-
-
-def _at(tree: Any, path: Path) -> Any:
-    for step in path:
-        tree = tree[step]
-    return tree
-
-
-def _with(tree: Any, path: Path, value: Any) -> Any:
-    made = copy.deepcopy(tree)
-    _at(made, path[:-1])[path[-1]] = value
-    return made
-
-
-def _less(tree: Any, path: Path) -> Any:
-    made = copy.deepcopy(tree)
-    del _at(made, path[:-1])[path[-1]]
-    return made
-
-
-def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _leaves(inner, (*path, key))
-    elif isinstance(value, list):
-        for i, inner in enumerate(value):
-            yield from _leaves(inner, (*path, i))
-    else:
-        yield path, value

@@ -8,15 +8,16 @@ each with its reason; one that is not there fails, and so does a line that no su
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from cluster.applying import Applier
-from cluster.killing import Bed, Defaults, Result
-from cluster.mutants import FLIP, REMOVAL, Mutant, of_cluster_plane, of_host_plane, proved_by_api
+from cluster.defaults import Defaults, changes_nothing
+from cluster.hostmutants import of_host_plane
+from cluster.killing import API, Bed, Result
+from cluster.mutants import FLIP, REMOVAL, Mutant, of_cluster_plane, proved_by_api
 from helpers import ROOT
 
 from ringfence.build import Builder
@@ -35,19 +36,8 @@ def bed(mutable_plane: ControlPlane) -> Bed:
     made = Bed(mutable_plane, resolution, builder.objects(resolution))
     with Session(made.access) as session:
         Applier(session.admin).apply_all(made.bundle)
-        assert made.reds(session, "", patience=20) == [], "nothing is changed yet"
+        assert made.reds(session, patience=20) == [], "nothing is changed yet"
     return made
-
-
-def equal_to_default(mutant: Mutant, plane: ControlPlane, known: dict[str, Defaults]) -> bool:
-    """Does a removal leave the same value behind?"""
-    if mutant.kind != REMOVAL or not mutant.flags:
-        return False
-    defaults = known.setdefault(mutant.component, Defaults(plane.tools[mutant.component]))
-    ((flag, _),) = mutant.flags.items()
-    member = re.search(rf"--{flag} without (\S+)$", mutant.what)
-    value = re.search(rf"without --{flag}=(.*)$", mutant.what)
-    return defaults.same(flag, value[1] if value else "", member[1] if member else "")
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +47,9 @@ def results(bed: Bed) -> tuple[list[Result], list[Mutant]]:
     objects = [m for c in controls for m in of_cluster_plane(bed.resolution, bed.bundle, c)]
     settings = [m for c in controls for m in of_host_plane(bed.bundle, c)]
     known: dict[str, Defaults] = {}
-    idle = [m for m in settings if equal_to_default(m, bed.plane, known)]
-    assert bed.beside() == [], "an API server of the same settings answers as the first"
+    idle = [m for m in settings if changes_nothing(m, bed.plane.tools.paths, known)]
+    asked = sorted({m.control for m in settings if m.component == API})
+    assert bed.beside(asked) == [], "an API server of the same settings answers as the first"
     found = [*bed.kill_settings([m for m in settings if m not in idle]), *bed.kill_objects(objects)]
     PROOF.mkdir(exist_ok=True)
     record = {"mutants": [r.row() for r in found], "defaults": [{"control": m.control, "what": m.what} for m in idle]}

@@ -67,7 +67,10 @@ PROVIDERS = {
     "dex": Provider(
         {
             **{"provider": "dex", "url": "https://dex.example.com/dex", "audience": "kubernetes"},
-            **{"certificateAuthority": CA, "secondFactor": {"claim": "federated_claims.connector_id", "values": ["okta"]}},
+            **{
+                "certificateAuthority": CA,
+                "secondFactor": {"claim": "federated_claims.connector_id", "values": ["okta"]},
+            },
         },
         {
             **{"iss": "https://dex.example.com/dex", "aud": "kubernetes", "sub": "CgcyMzQyNzQ5EgZnaXRodWI"},
@@ -78,7 +81,11 @@ PROVIDERS = {
         {"federated_claims": {"connector_id": "github", "user_id": "2342749"}},
     ),
     "any": Provider(
-        {"url": "https://id.example.com", "audience": "kubernetes", "secondFactor": {"claim": "acr", "values": ["phr"]}},
+        {
+            "url": "https://id.example.com",
+            "audience": "kubernetes",
+            "secondFactor": {"claim": "acr", "values": ["phr"]},
+        },
         {"iss": "https://id.example.com", "aud": ["kubernetes", "other"], "sub": "jane", "acr": "phr", "groups": ["a"]},
         "any:jane",
         {"acr": "0"},

@@ -159,8 +159,6 @@ class Places:
                 return self._cluster.issuers[0].prefix if self._cluster.issuers else ""
             case "claim":
                 return self._claim(argument)
-            case "claim":
-                return self._claim(argument)
             case "registry":
                 return self._cluster.registries[0] if self._cluster.registries else "registry.example.com/"
             case "version":

@@ -20,7 +20,7 @@ from ringfence.spec import Cluster
 from ringfence.verdict import State, Verdict
 
 PATIENCE = 20.0  # seconds from the start of a run within which every policy must have come into force
-_SETTLING = 5.0  # seconds until a role or ServiceAccount made for a probe works
+SETTLING = 5.0  # seconds until a role or ServiceAccount made for a probe works
 RINGS = {
     "render": "the rendered objects show it: `ringfence check`",
     "engine": "ring engine: a cluster on which the policy engine runs",
@@ -38,10 +38,11 @@ def run_pairs(
     controls: Sequence[str] = (),
     *,
     patience: float = PATIENCE,
+    settling: float = SETTLING,
     seen: Callable[[Verdict], object] = id,
 ) -> list[Verdict]:
     """Verdicts on the pairs of these controls (all by default), in the catalogue's order; `seen` gets each at once."""
-    run = _Run(session, resolution, patience)
+    run = _Run(session, resolution, patience, settling)
     verdicts = []
     for control in resolution.controls:
         if controls and control.id not in controls:
@@ -115,8 +116,8 @@ def _elsewhere(cluster: Cluster, control: ResolvedControl, pair: Pair, enforced:
 class _Run:
     """One call of `run_pairs`."""
 
-    def __init__(self, session: Session, resolution: Resolution, patience: float) -> None:
-        self._session, self._cluster = session, resolution.cluster
+    def __init__(self, session: Session, resolution: Resolution, patience: float, settling: float) -> None:
+        self._session, self._cluster, self._settling = session, resolution.cluster, settling
         self._deadline = time.monotonic() + patience
         self._enforced = frozenset(c.id for c in resolution.controls if c.stage is Stage.ENFORCE)
         session.own_accounts = "sa-per-workload" in self._enforced
@@ -169,7 +170,7 @@ class _Run:
         while True:
             outcome = perform(scene, getattr(pair, side))
             words = wrong(outcome)
-            late = max(self._deadline, self._session.fixtures.last_made + _SETTLING)
+            late = max(self._deadline, self._session.fixtures.last_made + self._settling)
             if not words or time.monotonic() > late:
                 return words, outcome
             time.sleep(pause)
