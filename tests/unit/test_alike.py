@@ -12,8 +12,8 @@ from ringfence.build import Builder
 from ringfence.documents import dump
 from ringfence.render import environment
 from ringfence.render.environment import Environment
-from ringfence.spec.facts import Groups, Namespace
 from ringfence.spec.quotas import QUOTA_SIZES
+from ringfence.spec.tenants import Groups, Namespace
 
 ONE, TWO = Groups(("a",), (), (), ()), Groups(("b", "c"), (), (), ())
 CUSTOM = {**QUOTA_SIZES["small"], "pods": 7}

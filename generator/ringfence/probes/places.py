@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ringfence.spec import Cluster
-from ringfence.spec.facts import Groups, Namespace
+from ringfence.spec.tenants import Groups, Namespace
 
 _PLACEHOLDER = re.compile(r"<([a-z]+)(?:[:.]([^<>\s]*))?>")
 TIERS: Mapping[str, tuple[str, ...]] = {

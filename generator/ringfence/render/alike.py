@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from jinja2 import nodes
 
 from ringfence.model import Shape
-from ringfence.spec.facts import Namespace
+from ringfence.spec.tenants import Namespace
 
 _SIMPLE = frozenset({bool, str})
 _HELD = frozenset({"groups", "quota"})  # objects that a tenant's namespaces share

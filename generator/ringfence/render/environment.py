@@ -20,9 +20,10 @@ from ringfence.errors import InputError, Place
 from ringfence.model import ResolvedControl
 from ringfence.render.alike import Alike, Layout, Reads, Shared, reads
 from ringfence.render.filters import FILTERS
-from ringfence.spec.facts import Cluster, Exemption, Groups, Namespace
+from ringfence.spec.facts import Cluster, Exemption
 from ringfence.spec.hostpaths import HostPaths
 from ringfence.spec.platform import PlatformNamespace
+from ringfence.spec.tenants import Groups, Namespace
 
 TOKEN_OPEN, TOKEN_CLOSE, MARK_OPEN, MARK_CLOSE = "\ue000", "\ue001", "\ue002", "\ue003"
 _PRIVATE = (TOKEN_OPEN, TOKEN_CLOSE, MARK_OPEN, MARK_CLOSE)

@@ -13,6 +13,7 @@ from ringfence.spec import grants
 from ringfence.spec.hostpaths import HostPaths, host_paths
 from ringfence.spec.oidc import Issuer, issuer
 from ringfence.spec.platform import PlatformNamespace, platform_namespaces
+from ringfence.spec.tenants import Namespace, Tenant
 
 MANAGED = frozenset({"eks", "gke", "aks"})
 RESERVED_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
@@ -26,46 +27,6 @@ _GKE_CLOUDDNS = "169.254.169.254"
 _KEEP_NODE_ADDRESSES = frozenset({"aws-vpc-cni", "azure-cni", "kindnet"})
 # Source of kubelet probes in an ambient mesh (istio.io, "Ambient and Kubernetes NetworkPolicy").
 _AMBIENT_PROBES = {"IPv4": "169.254.7.127/32", "IPv6": "fd16:9254:7127:1337:ffff:ffff:ffff:ffff/128"}
-
-
-@dataclass(frozen=True, slots=True)
-class Groups:
-    """Groups of the identity provider behind a tenant's personas."""
-
-    ns_admin: tuple[str, ...]
-    developer: tuple[str, ...]
-    viewer: tuple[str, ...]
-    ci_deployer: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Namespace:
-    """A tenant's namespace with everything decided."""
-
-    name: str
-    tenant: str
-    owner: str
-    tier: str  # production | staging | development | untrusted
-    quota: Mapping[str, Any]  # keys of CustomQuota
-    groups: Groups
-    api_access: bool
-    ingress: bool
-    metrics_ports: tuple[int, ...]
-
-    @property
-    def production(self) -> bool:
-        """Is interactive access (exec, port-forward) out of place here?"""
-        return self.tier in ("production", "untrusted")
-
-
-@dataclass(frozen=True, slots=True)
-class Tenant:
-    """A team: its namespaces share owner, groups and defaults."""
-
-    name: str
-    owner: str
-    groups: Groups
-    namespaces: tuple[Namespace, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,10 @@ from ringfence.documents import Document, Path, load
 from ringfence.errors import InputError, Place, RingfenceError, raise_all
 from ringfence.model import PROFILES
 from ringfence.spec import oidc
-from ringfence.spec.facts import (
-    RESERVED_NAMESPACES,
-    Cluster,
-    Exemption,
-    Groups,
-    Namespace,
-    Override,
-    Tenant,
-)
+from ringfence.spec.facts import RESERVED_NAMESPACES, Cluster, Exemption, Override
 from ringfence.spec.judge import judge
 from ringfence.spec.quotas import QUOTA_SIZES
+from ringfence.spec.tenants import Groups, Namespace, Tenant
 
 
 def read_cluster(file: FilePath, shown: str | None = None) -> Cluster:
