@@ -26,6 +26,7 @@ state_option = click.option(
     "--state", metavar="DIR", help="Where its state lies. Default: below $XDG_STATE_HOME/ringfence/sandbox."
 )
 file_argument = click.argument("file", required=False, metavar="[CLUSTER.YAML|FOLDER]")
+known_argument = click.argument("file", required=False, metavar="[CLUSTER.YAML|FOLDER|NAME]")
 
 
 @click.group("sandbox", short_help="A disposable control plane that runs a cluster's host files.")
@@ -67,19 +68,25 @@ def up(file: str | None, state: str | None, scheduler: bool, timeout: float, out
 
 
 @command.command("down", short_help="End it and remove what it left.")
-@file_argument
+@known_argument
 @state_option
 def down(file: str | None, state: str | None) -> None:
-    """End the control plane and remove its state: objects, keys and logs."""
+    """End the control plane and remove its state: objects, keys and logs.
+
+    Without an argument and without a cluster.yaml here, the only sandbox there is.
+    """
     from ringfence.sandbox import starting
 
     folder = _known(file, state)
+    if folder is None:
+        console.say("there is no sandbox to end")
+        return
     there = starting.down(folder)
     console.say(f"sandbox {folder.path.name}: {'removed' if there else 'there is none'}")
 
 
 @command.command("status", short_help="What of it runs.")
-@file_argument
+@known_argument
 @state_option
 @json_option
 def status(file: str | None, state: str | None, output: str) -> int:
@@ -89,7 +96,7 @@ def status(file: str | None, state: str | None, output: str) -> int:
     """
     given = file or state or cluster_file(None)
     folders = [_known(file, state)] if given else all_folders()
-    found = [(f, r) for f in folders if f.path.is_dir() and (r := f.read())]
+    found = [(f, r) for f in folders if f and f.path.is_dir() and (r := f.read())]
     if output == "json":
         facts = [{**_facts(f, r), "access": r.access, **_differences(r)} for f, r in found]
         console.data(json.dumps(facts, indent=2) + "\n")
@@ -119,18 +126,32 @@ def _folder(name: str, state: str | None) -> Folder:
     return Folder(Path(state) if state else _base() / name)
 
 
-def _known(file: str | None, state: str | None) -> Folder:
-    """The folder of a sandbox that may be there; the cluster.yaml need not be valid any more."""
+def _known(file: str | None, state: str | None) -> Folder | None:
+    """The folder of a sandbox that may be there; the cluster.yaml need not be valid any more, nor there."""
     if state:
         return _folder("", state)
-    source = _source(file)
+    source = cluster_file(file)
+    if source is None:
+        return _only()
     for folder in all_folders():
         record = folder.read()
         if record and record.source == source.resolve().as_posix():
             return folder
+        if folder.path.name == file and not source.exists():
+            return folder
     from ringfence.spec import read_cluster
 
     return _folder(read_cluster(source, shown(source)).name, None)
+
+
+def _only() -> Folder | None:
+    """The folder of the one sandbox there is, None without any; UsageError when there are several."""
+    found = all_folders()
+    if len(found) > 1:
+        names = ", ".join(f.path.name for f in found)
+        hint = f"name one: `ringfence sandbox down {found[0].path.name}`"
+        raise UsageError(f"there are {len(found)} sandboxes: {names}", hint=hint)
+    return found[0] if found else None
 
 
 def all_folders() -> list[Folder]:

@@ -16,6 +16,7 @@ from ringfence.sandbox.processes import environment, module
 from ringfence.sandbox.state import Folder, Record
 
 _NEEDED = 300 * 2**20  # bytes: etcd alone sets aside 128 MiB for its log
+_NEEDED_AGAIN = 100 * 2**20  # bytes: of which etcd sets aside the 64 MiB of its next log
 _WAIT = 60.0  # seconds for a supervisor that was told to end
 STARTED, RESUMED, RUNNING = "started", "resumed", "running"
 
@@ -51,25 +52,30 @@ def _up(
         raise ToolError(
             f"a sandbox of other host files runs here, started from {record.source or 'a test'}",
             place=folder.place,
-            hint="end it with `ringfence sandbox down`, or start this one beside it with --state",
+            hint=f"end it with `ringfence sandbox down {record.cluster}`, or start this one beside it with --state",
         )
     if record:
         ending.stop(record)
-    _check_space(folder)
-    if record and same and record.ready_once:
+    again = record is not None and same and record.ready_once
+    _check_space(folder, _NEEDED_AGAIN if again else _NEEDED)
+    if record and again:
         record.tools = {n: p.as_posix() for n, p in tools.paths.items()}
         folder.write(record)
         return _supervise(folder, timeout), RESUMED
     ending.remove(folder, record, keep=("lock",))
-    prepare(folder, host, tools, source=source, scheduler=scheduler)
-    return _supervise(folder, timeout), STARTED
+    try:
+        prepare(folder, host, tools, source=source, scheduler=scheduler)
+        return _supervise(folder, timeout), STARTED
+    except KeyboardInterrupt:  # nobody has put anything there yet
+        ending.remove(folder, folder.read())
+        raise
 
 
-def _check_space(folder: Folder) -> None:
+def _check_space(folder: Folder, needed: int) -> None:
     free = shutil.disk_usage(folder.path).free
-    if free < _NEEDED:
+    if free < needed:
         raise ToolError(
-            f"only {free // 2**20} MiB are free; a sandbox needs {_NEEDED // 2**20}",
+            f"only {free // 2**20} MiB are free; a sandbox needs {needed // 2**20}",
             place=folder.place,
             hint="free some, or name a folder on another disk with --state",
         )

@@ -47,7 +47,9 @@ def main(state: str, seconds: float) -> int:
     except OSError as bad:
         _report({"message": f"{bad.filename or folder.path}: {(bad.strerror or str(bad)).lower()}", "hint": ""})
         return 1
-    _report({})
+    if not _report({}):
+        plane.stop()  # `up` was killed while it waited: nobody knows of this sandbox
+        return 1
     try:
         while (folder / "sandbox.json").is_file():
             time.sleep(_LOOK)
@@ -65,11 +67,15 @@ def _end(_number: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(0)
 
 
-def _report(outcome: dict[str, str]) -> None:
-    with suppress(BrokenPipeError):  # whoever started us has gone
-        sys.stdout.write(json.dumps(outcome) + "\n")
-        sys.stdout.flush()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def _report(outcome: dict[str, str]) -> bool:
+    """Tell whoever started us, and let go of the pipe; are they still there?"""
+    try:
+        os.write(1, f"{json.dumps(outcome)}\n".encode())
+    except BrokenPipeError:
+        return False
+    finally:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return True
 
 
 if __name__ == "__main__":

@@ -1,0 +1,98 @@
+"""`ringfence sandbox`: which sandbox is meant, without one running. What runs is tested in tests/cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import write_cluster
+
+from ringfence.sandbox.state import Folder, Record
+
+
+@pytest.fixture
+def kept(cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes what ended sandboxes leave; gives the folder that holds them."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    base = tmp_path / "state" / "ringfence" / "sandbox"
+
+    def make(*names: str) -> Path:
+        for name in names:
+            folder = Folder(base / name)
+            folder.claim()
+            source = (tmp_path / f"clusters-{name}" / "cluster.yaml").as_posix()
+            folder.write(Record(cluster=name, source=source, phase="stopped", ready_once=True))
+        return base
+
+    return make
+
+
+def left(base: Path) -> list[str]:
+    return sorted(f.name for f in base.iterdir())
+
+
+def test_down_without_a_name_ends_the_only_one(cli, kept):
+    base = kept("shop")
+    done = cli("sandbox", "down")
+    assert (done.code, done.err) == (0, "sandbox shop: removed\n")
+    assert left(base) == []
+
+
+def test_down_without_a_name_asks_which_of_several(cli, kept):
+    base = kept("shop", "bank")
+    done = cli("sandbox", "down")
+    assert done.code == 64
+    assert done.err == "error: there are 2 sandboxes: bank, shop; name one: `ringfence sandbox down bank`\n"
+    assert left(base) == ["bank", "shop"]
+
+
+def test_down_without_any_is_no_error(cli, kept):
+    kept()
+    done = cli("sandbox", "down")
+    assert (done.code, done.err) == (0, "there is no sandbox to end\n")
+
+
+@pytest.mark.parametrize("named", ["bank", "clusters-bank/cluster.yaml"])
+def test_a_sandbox_outlives_its_cluster_file_and_is_ended_by_either_name(cli, kept, named):
+    base = kept("shop", "bank")
+    done = cli("sandbox", "down", named)
+    assert (done.code, done.err) == (0, "sandbox bank: removed\n")
+    assert left(base) == ["shop"]
+
+
+def test_a_cluster_file_here_is_meant_before_others(cli, kept, tmp_path):
+    base = kept("shop")
+    write_cluster(tmp_path)
+    done = cli("sandbox", "down")
+    assert (done.code, done.err) == (0, "sandbox test: there is none\n")
+    assert left(base) == ["shop"]
+
+
+def test_status_says_how_to_start_an_ended_one_again(cli, kept):
+    kept("shop")
+    done = cli("sandbox", "status")
+    assert done.code == 1
+    assert "sandbox shop in " in done.err
+    assert "ended: `ringfence sandbox up` starts it again" in done.err
+
+
+@pytest.mark.parametrize(("distribution", "who"), [("eks", "Amazon EKS"), ("gke", "Google GKE"), ("aks", "Azure AKS")])
+def test_up_of_a_managed_cluster_is_one_error(cli, kept, tmp_path, distribution, who):
+    base = kept()
+    write_cluster(tmp_path, kubernetes={"version": "1.36", "distribution": distribution})
+    done = cli("sandbox", "up")
+    assert done.code == 65
+    assert done.err == (
+        f"cluster.yaml: error: test has no host files: {who} runs its control plane; "
+        "start a sandbox from a cluster.yaml of another distribution, and apply this tree to it\n"
+    )
+    assert not base.exists()
+
+
+def test_up_of_an_unknown_minor_is_one_error(cli, kept, tmp_path):
+    write_cluster(tmp_path, kubernetes={"version": "1.31", "distribution": "kubeadm"})
+    done = cli("sandbox", "up")
+    assert done.code == 65
+    assert '"1.31" is not a valid choice; choose one of: 1.32, 1.33' in done.err
+    assert done.err.count("\n") == 1
