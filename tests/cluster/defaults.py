@@ -12,11 +12,17 @@ from cluster.trees import leaves
 
 # What a component's help doesn't say: k8s.io/kubernetes pkg/controlplane/instance.go, DefaultAPIResourceConfigSource.
 _MEMBERS = {("runtime-config", "api/alpha"): "false"}
+_FLAGS = {
+    "api-audiences": "https://kubernetes.default.svc.cluster.local",  # the issuer's, which kubeadm sets to this
+    "root-ca-file": "/etc/kubernetes/pki/ca.crt",  # of the kubeconfig, which is the same (controllermanager.go)
+    "tls-min-version": "VersionTLS12",  # crypto/tls, Config.MinVersion
+}
 # k8s.io/pod-security-admission admission/api/v1/defaults.go; k8s.io/apiserver pkg/apis/audit/v1/types.go.
 _FIELDS = {
     **dict.fromkeys(("enforce", "audit", "warn"), "privileged"),
     **dict.fromkeys(("enforce-version", "audit-version", "warn-version"), "latest"),
     "omitManagedFields": False,
+    "cacheSize": 4096,  # plugin/pkg/admission/eventratelimit
 }
 
 
@@ -34,7 +40,7 @@ class Defaults:
         """Is it the value without the flag?"""
         said = self._help.get(flag, "")
         default = re.search(r'\(default "?([^)"]*)"?\)', said) or re.match(r"\s+'?([^'\s]+)'?$", said)
-        return _seconds(default[1] if default else "false") == _seconds(value)
+        return _seconds(_FLAGS.get(flag) or (default[1] if default else "false")) == _seconds(value)
 
     def same_member(self, flag: str, member: str, value: str) -> bool:
         """Is a member of a set, or a key's value, the same when it is not named?"""
@@ -54,6 +60,8 @@ def _seconds(value: str) -> str:
 
 def changes_nothing(mutant: Mutant, tools: Mapping[str, Path], known: dict[str, Defaults]) -> bool:
     """Is this a removal that leaves the same value behind? `known` keeps what components said."""
+    if mutant.moot:
+        return True
     if mutant.kind != REMOVAL or mutant.gone is None:
         return False
     if mutant.files:

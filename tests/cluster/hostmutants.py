@@ -17,7 +17,16 @@ Body = dict[str, Any]
 _SET = "enable-admission-plugins"
 _OFF = ("AlwaysPullImages", "DenyServiceExternalIPs", "EventRateLimit", "NodeRestriction")  # unless named
 _ABOUT = ("apiVersion", "kind", "name", "type", "message", "cacheSize")  # what a mapping is and says, and no setting
+_CONTROLLER = "system:serviceaccount:kube-system:replicaset-controller"  # by whose hand everybody makes pods
+# etcd heeds these only where it is not given the others (client/pkg/transport/listener.go, server/embed/config.go).
+_MOOT = {
+    "auto-tls": "cert-file",
+    "client-cert-auth": "trusted-ca-file",
+    "peer-auto-tls": "peer-cert-file",
+    "peer-client-cert-auth": "peer-trusted-ca-file",
+}
 _WORSE = {
+    "root-ca-file": {"/etc/kubernetes/pki/ca.crt": "/etc/kubernetes/pki/etcd/ca.crt"},
     "tls-min-version": {"VersionTLS13": "VersionTLS12", "VersionTLS12": "VersionTLS10"},
     "anonymous-auth": {"false": "true"},
 }
@@ -44,6 +53,8 @@ def _of_flags(control: str, component: str, flags: Body, own: set[Path]) -> Iter
         if isinstance(value, dict):
             for key in (k for k in value if ("flags", name, k) in own):
                 yield from _of_member(control, component, name, value, key)
+        elif ("flags", name) in own and _MOOT.get(name) in flags:
+            yield from _of_moot(control, component, name, flag_text(name, value))
         elif ("flags", name) in own:
             text = flag_text(name, value)
             gone = f"{component} without --{name}={_short(text)}"
@@ -71,12 +82,26 @@ def _of_member(control: str, component: str, name: str, value: Body, key: str) -
         yield Mutant(control, FLIP, what, component=component, flags={name: over})
 
 
+def _of_moot(control: str, component: str, name: str, text: str) -> Iterator[Mutant]:
+    """Of a flag that another one makes moot: it gone, which changes nothing, and both turned off."""
+    other = _MOOT[name]
+    gone = f"{component} without --{name}={text}"
+    yield Mutant(control, REMOVAL, gone, component=component, flags={name: None}, moot=other)
+    if text == "true":
+        off: dict[str, str | None] = {name: "false", other: None}
+        yield Mutant(
+            control, FLIP, f"{component} with --{name}=false, without --{other}", component=component, flags=off
+        )
+
+
 def _worse(name: str, text: str) -> str | None:
     """The value that somebody in a hurry would set; None where removing the flag is all that can go wrong."""
     if name in _WORSE:
         return _WORSE[name].get(text)
     if text in ("true", "false"):
         return "false" if text == "true" else "true"
+    if name == "api-audiences":
+        return f"{text},elsewhere"
     if match := re.fullmatch(r"([0-9]+)(s|m|h|h0m0s)", text):
         return f"{int(match[1]) * 1000}{match[2]}"
     return None
@@ -138,31 +163,40 @@ def units(value: Any, path: Path) -> Iterator[Path]:
 def content_flips(content: Body) -> Iterator[tuple[Path, str, Body]]:
     """Fields of a structured file as a mistake would leave them, each with where it stands."""
     for path, value in leaves(content, ()):
-        if path[-1] not in _ABOUT and (worse := _worse_field(path, value)) is not None:
+        for worse in () if path[-1] in _ABOUT else _worse_fields(path, value):
             yield path, f"{spell(path)}: {json.dumps(worse)}", put(content, path, worse)
     for i, entry in enumerate(content.get("resources", ())):  # of an EncryptionConfiguration
         if entry.get("providers") and "identity" not in entry["providers"][0]:
             rest = [p for p in entry["providers"] if "identity" not in p]
             here: Path = ("resources", i, "providers")
             yield here, f"identity first in resources[{i}]", put(content, here, [{"identity": {}}, *rest])
+    for i, plugin in enumerate(content.get("plugins", ())):  # of an AdmissionConfiguration
+        if "exemptions" in plugin["configuration"]:
+            here = ("plugins", i, "configuration", "exemptions", "usernames")
+            yield here, "a controller among exemptions.usernames", put(content, here, [_CONTROLLER])
     for i, _ in enumerate(content.get("authorizers", ())):
         others = [a for j, a in enumerate(content["authorizers"]) if j != i]
         allowed = [{"type": "AlwaysAllow", "name": "everybody"}, *others]
         yield ("authorizers", i), f"AlwaysAllow in place of authorizers[{i}]", {**content, "authorizers": allowed}
 
 
-_LEVELS = {"None": "RequestResponse", "Metadata": "None", "Request": "None", "RequestResponse": "None"}
+_LEVELS = {"None": ("RequestResponse",), "Metadata": ("None", "RequestResponse"), "RequestResponse": ("None",)}
+
+
+def _worse_fields(path: Path, value: Any) -> tuple[Any, ...]:
+    """What somebody in a hurry would write."""
+    if path[-1] == "level":
+        return _LEVELS.get(value, ())
+    worse = _worse_field(path, value)
+    return () if worse is None else (worse,)
 
 
 def _worse_field(path: Path, value: Any) -> Any:
-    """What somebody in a hurry would write; None where nothing comes to mind."""
     name = path[-1]
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
         return value * 1000
-    if name == "level":
-        return _LEVELS.get(value)
     if name == "enforce" and value != "privileged":
         return "privileged"
     if name in ("enforce-version", "audit-version", "warn-version"):

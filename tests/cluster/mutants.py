@@ -40,6 +40,7 @@ class Mutant:
     component: str = ""
     flags: Mapping[str, str | None] = field(default_factory=dict)
     files: Mapping[str, Body] = field(default_factory=dict)  # path on the host -> its content
+    moot: str = ""  # another flag that makes this one moot
     gone: Any = None  # of a removal on the host: a flag's text, a member and its value, or a field
 
     def __str__(self) -> str:

@@ -60,7 +60,12 @@ def joined(folder: Folder, record: Record, keys: Keys, cluster: Cluster) -> Acce
         name=f'the sandbox "{folder.path.name}"',
         client_ca=KeyPair(Path(keys.ca_cert), Path(keys.ca_key)),
         issuer=_issuer(keys, cluster),
-        etcd=Etcd(keys.etcd_endpoint, Path(keys.etcd_ca), KeyPair(Path(keys.etcd_cert), Path(keys.etcd_key))),
+        etcd=Etcd(
+            keys.etcd_endpoint,
+            f"https://127.0.0.1:{record.ports['etcd-peer']}",
+            Path(keys.etcd_ca),
+            KeyPair(Path(keys.etcd_cert), Path(keys.etcd_key)),
+        ),
         audit_log=Path(keys.audit_log) if keys.audit_log else None,
         version=".".join(record.kubernetes.removeprefix("v").split(".")[:2]),
     )

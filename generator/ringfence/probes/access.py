@@ -17,9 +17,10 @@ class KeyPair:
 
 @dataclass(frozen=True, slots=True)
 class Etcd:
-    """etcd's client address, the CA that signs it, and the client certificate that the API server shows."""
+    """etcd's addresses, the CA that signs it, and the client certificate that the API server shows."""
 
-    endpoint: str  # https://host:port
+    endpoint: str  # https://host:port, for clients
+    peer: str  # and for other members
     ca: Path
     client: KeyPair
 

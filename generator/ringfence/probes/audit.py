@@ -23,13 +23,12 @@ class AuditLog:
         """Where the log ends now, in bytes."""
         return self._file.stat().st_size if self._file.is_file() else 0
 
-    def of_request(self, audit_id: str, start: int, later: Callable[[], str]) -> dict[str, Any] | None:
-        """The event of a request that was answered; None when there is none.
+    def of_request(self, select: dict[str, Any], start: int, later: Callable[[], str]) -> dict[str, Any] | None:
+        """The event of a request that was answered, by its id and stage; None when there is none.
 
         `later` makes a request that is audited for certain and gives its audit id: once its event stands in the log,
         what is not there will not come.
         """
-        select = {"auditID": audit_id, "stage": "ResponseComplete"}
         _, found = self._scan(select, start)
         if found is None:
             self.find({"auditID": later(), "stage": "ResponseComplete"}, start)

@@ -36,6 +36,8 @@ def _differences(scene: Scene, request: Request, answer: Answer, start: int, nam
         issued, seconds = _lifetime(answer)
         if seconds != request["lifetime"]:
             yield f"the {issued} lives {seconds} s" if seconds else f"no {issued} is issued yet"
+    if request["warned"] and not any(scene.fill(request["warned"], namespace) in w for w in answer.warnings):
+        yield f"warned: {'; '.join(answer.warnings) or 'of nothing'}"
     if request["audited"]:
         yield from _audited(scene, request, answer, start, namespace)
 
@@ -53,7 +55,7 @@ def _lifetime(answer: Answer) -> tuple[str, int]:
 
 def _audited(scene: Scene, request: Request, answer: Answer, start: int, namespace: str | None) -> Iterator[str]:
     wanted = scene.fill(request["audited"], namespace)
-    event = scene.audit_event(answer.headers.get("Audit-Id", ""), wanted["select"], start)
+    event = scene.audit_event(answer.headers.get("Audit-Id", ""), wanted, start)
     if event is None:
         yield "no audit event"
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,9 @@ class Identities:
             name = self._fixtures.bound_account(who["rules"])
             return self._account(self._fixtures.namespace(), name)
         if who["service_account"]:
-            return self._fresh_account(*who["service_account"].split("/", 1), deleted=who["deleted"])
+            return self._fresh_account(
+                *who["service_account"].split("/", 1), deleted=who["deleted"], audience=who["audience"]
+            )
         if who["jwt"] is not None:
             return self._jwt(who["jwt"], stranger=who["signed_by"] == "stranger")
         if who["certificate"]:
@@ -103,17 +105,17 @@ class Identities:
 
         return self._once(f"account {namespace}/{name}", make)
 
-    def _fresh_account(self, namespace: str, name: str, *, deleted: bool) -> Actor:
+    def _fresh_account(self, namespace: str, name: str, *, deleted: bool, audience: str | None) -> Actor:
         """An account made for the pair; one that is deleted is made anew each time, with a token of its own."""
         self._fixtures.service_account(namespace, name)
-        bearer = self._token(namespace, name)
+        bearer = self._token(namespace, name, [audience] if audience else [])
         if deleted:
             self._fixtures.forget_account(namespace, name)
         return Actor(f"{_SA}{namespace}:{name}", (), self._with(bearer=bearer))
 
-    def _token(self, namespace: str, name: str) -> str:
+    def _token(self, namespace: str, name: str, audiences: Sequence[str] = ()) -> str:
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
-        spec = {"expirationSeconds": 600}
+        spec = {"expirationSeconds": 600, **({"audiences": audiences} if audiences else {})}
         answer = self._admin.call(
             "POST", path, {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
         )

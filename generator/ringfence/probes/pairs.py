@@ -20,9 +20,9 @@ CHANNELS = ("verb", "path", "tls", "discovery", "etcd")  # the first of these ke
 _OF_CHANNEL = {  # keys that only make sense on one channel
     "verb": {
         *("verb", "resource", "namespace", "name", "base", "object", "dry_run", "by", "times", "returns"),
-        *("header", "lifetime", "audited", "etcd", "over"),
+        *("header", "lifetime", "warned", "audited", "etcd", "over"),
     },
-    "path": {"path", "contains", "header", "audited"},
+    "path": {"path", "method", "contains", "header", "audited"},
     "tls": {"tls"},
     "discovery": {"discovery"},
     "etcd": {"etcd"},
@@ -38,6 +38,7 @@ class Pair:
     ring: str
     stages: tuple[str, ...]
     params: Mapping[str, Any]
+    including: Mapping[str, Any]
     when: Mapping[str, tuple[str, ...]]
     kubernetes: str
     unless: tuple[str, ...]
@@ -76,6 +77,7 @@ def _pair(control: str, data: Mapping[str, Any]) -> Pair:
         data["ring"],
         tuple(data["stage"]),
         data["params"],
+        data["including"],
         {k: tuple(v) for k, v in data["when"].items()},
         data["kubernetes"],
         tuple(data["unless"]),

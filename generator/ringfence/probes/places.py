@@ -21,7 +21,7 @@ TIERS: Mapping[str, tuple[str, ...]] = {
 }
 _OTHERS = (
     *("own", "probe", "marker", "group", "prefix", "registry", "version", "params", "csr", "uid", "claim"),
-    *("namespace", "serviceaccount", "account"),
+    *("namespace", "serviceaccount", "account", "ca"),
 )
 # persona -> the tenant's groups it stands for
 TENANT_PERSONAS: Mapping[str, Callable[[Groups], tuple[str, ...]]] = {

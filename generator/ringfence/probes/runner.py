@@ -9,7 +9,7 @@ from ringfence.build import Resolution
 from ringfence.model import ResolvedControl, Stage
 from ringfence.probes.bases import BASES
 from ringfence.probes.channels import perform
-from ringfence.probes.merge import merged
+from ringfence.probes.merge import difference, merged
 from ringfence.probes.outcome import Outcome, Unprovable
 from ringfence.probes.pairs import Pair, load_pairs
 from ringfence.probes.places import NotApplicable, Places
@@ -104,6 +104,9 @@ def _elsewhere(cluster: Cluster, control: ResolvedControl, pair: Pair, enforced:
     for name, value in pair.params.items():
         if control.params.get(name) != value:
             return f"for {name}: {value}; here it is {control.params.get(name)}"
+    for name, items in pair.including.items():
+        if difference(items, control.params.get(name)) is not None:
+            return f"for {name} with {items}"
     for fact, values in pair.when.items():
         have = cluster.fact(fact)
         if not set(values) & ({have} if isinstance(have, str) else set(have)):

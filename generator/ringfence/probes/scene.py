@@ -83,10 +83,13 @@ class Scene:
                 return self.fixtures.service_account(namespace or self.fixtures.namespace())
             case "params":
                 return self._control.params[argument]
+            case "ca":
+                return self.access.ca.read_text() if self.access.ca else ""
             case "csr":
                 from ringfence.probes import pki
 
-                return pki.certificate_request(self._name, (argument,) if argument else ())
+                user = f"system:node:{self._name}" if argument == "system:nodes" else self._name
+                return pki.certificate_request(user, (argument,) if argument else ())
         return self._uid(argument)
 
     def _uid(self, argument: str) -> str:
@@ -125,12 +128,14 @@ class Scene:
         """Where the audit log ends now; 0 without one."""
         return self._session.audit.position() if self._session.audit else 0
 
-    def audit_event(self, audit_id: str, select: dict[str, Any] | None, start: int) -> dict[str, Any] | None:
+    def audit_event(self, audit_id: str, wanted: dict[str, Any], start: int) -> dict[str, Any] | None:
         """The audit event of a request, or with `select` the first after `start` that holds this; None without one."""
         log = self._session.audit
         if log is None:
             raise Unprovable("only a sandbox's audit log can be read from here")
-        return log.find(select, start) if select else log.of_request(audit_id, start, self._later)
+        if wanted["select"]:
+            return log.find(wanted["select"], start)
+        return log.of_request({"auditID": audit_id, "stage": wanted["stage"]}, start, self._later)
 
     def _later(self) -> str:
         """The audit id of a review of our own rights: an ordinary request, which no policy of ours leaves out."""

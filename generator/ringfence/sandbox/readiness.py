@@ -40,9 +40,14 @@ class Client:
             connection.close()
 
     def answers(self, path: str) -> bool:
-        """Does a GET of `path` give 200?"""
+        """Does a GET of `path` give 200? ToolError when somebody else answers."""
         try:
             return self.request("GET", path)[0] == 200
+        except ssl.SSLCertVerificationError as bad:
+            raise ToolError(
+                f"the API server at {self._where} shows a certificate that its CA did not sign: {bad.verify_message}",
+                hint="look at tls-cert-file and tls-private-key-file in host/kubeadm.yaml",
+            ) from bad
         except (OSError, http.client.HTTPException):
             return False
 

@@ -28,6 +28,7 @@ class Identity(Model):
     service_account: Line | None = Field(
         default=None, description="namespace/name; comes as a token of the TokenRequest API."
     )
+    audience: Line | None = Field(default=None, description="Whom the ServiceAccount's token is for; default: the API.")
     deleted: bool = Field(default=False, description="The ServiceAccount is deleted after its token was issued.")
     jwt: dict[str, Any] | None = Field(
         default=None,
@@ -63,6 +64,9 @@ class EtcdRead(Model):
     certificate: Literal["api-server", "none", "cluster-ca", "foreign-ca"] = Field(
         default="api-server", description="The client certificate shown to etcd."
     )
+    port: Literal["client", "peer"] = Field(
+        default="client", description="peer: where members talk to each other; it tells its version, and no keys."
+    )
     key: Line | None = Field(default=None, description="The key; that of the written object by default.")
     contains: Line | None = Field(default=None, description="Admitted when the value holds this; refused when not.")
 
@@ -79,6 +83,9 @@ class Audited(Model):
 
     event: dict[str, Any] = Field(default={}, description="Fields that the event must hold.")
     has: list[Literal["requestObject", "responseObject"]] = Field(default=[], description="Bodies it must hold.")
+    stage: Literal["RequestReceived", "ResponseComplete"] = Field(
+        default="ResponseComplete", description="Of the events that tell of one request, the one of this stage."
+    )
     select: dict[str, Any] | None = Field(
         default=None, description="Another event than the request's own: the first later one with these fields."
     )
@@ -109,11 +116,13 @@ class Request(Model):
     etcd: EtcdRead | None = None
     discovery: Discovery | None = None
     returns: Any = Field(default=None, description="Fields the answer must hold, else the request counts as refused.")
+    method: Literal["GET", "HEAD", "POST"] | None = Field(default=None, description="With path; default: GET.")
     contains: Line | None = Field(default=None, description="Text the answer must hold, else it counts as refused.")
     header: dict[Line, Line] = Field(default={}, description="Response headers, likewise.")
     lifetime: int | None = Field(
         default=None, description="Seconds that the issued token or certificate must live, likewise."
     )
+    warned: Line | None = Field(default=None, description="Text that a warning of the answer must hold, likewise.")
     audited: Audited | None = None
 
 
@@ -140,6 +149,9 @@ class Pair(Model):
         description="The control's stages at which it holds. At audit the refused twin passes with a warning.",
     )
     params: dict[str, Any] = Field(default={}, description="Only where the control's parameters have these values.")
+    including: dict[str, Any] = Field(
+        default={}, description="Only where these lists among its parameters have items that hold this."
+    )
     when: dict[Literal["distribution", "cni", "admission", "mesh", "component"], list[Line]] = Field(
         default={}, description="Only on clusters with one of these values."
     )

@@ -46,10 +46,13 @@ def read(scene: Scene, wanted: Mapping[str, Any], key: str) -> Outcome:
     if etcd is None:
         raise Unprovable("only a sandbox lets its etcd be read")
     client = _client(scene, etcd, wanted["certificate"])
-    alert = _alert(etcd, client) if client != etcd.client else ""
+    server = etcd.peer if wanted["port"] == "peer" else etcd.endpoint
+    alert = _alert(etcd, server, client) if client != etcd.client else ""
     if alert:
         return Outcome(True, alert)
     try:
+        if wanted["port"] == "peer":
+            return _version(etcd, client)
         code, found = _range(etcd, client, key)
     except urllib3.exceptions.HTTPError as bad:
         return Outcome(True, " ".join(str(bad).split()))
@@ -76,13 +79,13 @@ def _client(scene: Scene, etcd: Etcd, which: str) -> KeyPair | None:
     return pki.client_certificate(scene.folder, f"etcd-{which}", "kube-apiserver-etcd-client", (), authority)
 
 
-def _alert(etcd: Etcd, client: KeyPair | None) -> str:
+def _alert(etcd: Etcd, server: str, client: KeyPair | None) -> str:
     """The alert by which etcd refuses a client certificate, in OpenSSL's words; empty when it says nothing.
 
     In TLS 1.3 the client's handshake is over before the server judges the certificate (RFC 8446, 4.4.2.4): the alert
     is what comes instead of an answer, and is lost when a request is written first.
     """
-    address = urlsplit(etcd.endpoint)
+    address = urlsplit(server)
     place = (address.hostname or "", address.port or 2379)
     context = ssl.create_default_context(cafile=str(etcd.ca))
     if client:
@@ -103,11 +106,22 @@ def _alert(etcd: Etcd, client: KeyPair | None) -> str:
     return ""
 
 
-def _range(etcd: Etcd, client: KeyPair | None, key: str) -> tuple[int, bytes | None]:
+def _pool(etcd: Etcd, client: KeyPair | None) -> urllib3.PoolManager:
     options: dict[str, Any] = {"ca_certs": str(etcd.ca), "timeout": 10, "retries": False}
     if client:
         options.update(cert_file=str(client.certificate), key_file=str(client.key))
-    with urllib3.PoolManager(**options) as pool:
+    return urllib3.PoolManager(**options)
+
+
+def _version(etcd: Etcd, client: KeyPair | None) -> Outcome:
+    """What a member is told of another (etcd's server/etcdserver/api/etcdhttp/peer.go)."""
+    with _pool(etcd, client) as pool:
+        answer = pool.request("GET", f"{etcd.peer}/version")
+    return Outcome(answer.status != 200, f"etcd answers {answer.status}")
+
+
+def _range(etcd: Etcd, client: KeyPair | None, key: str) -> tuple[int, bytes | None]:
+    with _pool(etcd, client) as pool:
         body = json.dumps({"key": base64.b64encode(key.encode()).decode()})
         answer = pool.request("POST", f"{etcd.endpoint}/v3/kv/range", body=body)
         pairs = json.loads(answer.data).get("kvs", []) if answer.status == 200 else []

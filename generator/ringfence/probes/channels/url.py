@@ -1,4 +1,4 @@
-"""GET of a URL that is no resource."""
+"""A URL that is no resource."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def perform(scene: Scene, request: Request) -> Outcome:
     """Refused on any answer over 299, or when the answer is not as expected."""
     api = scene.actor(request).connection()
     start = scene.audit_position()
-    answer = api.call("GET", scene.fill(request["path"]), accept="*/*")
+    answer = api.call(request["method"] or "GET", scene.fill(request["path"]), accept="*/*")
     if not answer.ok:
         return Outcome(True, answer.text, answer.warnings)
     return expectations.judge(scene, request, answer, start)
