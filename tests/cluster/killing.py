@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cluster.aging import Aged
 from cluster.applying import Applier
 from cluster.mutants import Mutant
 
@@ -27,6 +29,8 @@ from ringfence.verdict import State, Verdict
 API, ETCD = "kube-apiserver", "etcd"
 _IN_FORCE = 6.0  # seconds within which a changed object is
 _READY = 1.5  # seconds that a new API server may take to know its policies
+_RETENTION = "audit-retention"
+_STARTING = 40.0  # seconds that a mutant may take to start; a quiet machine takes four
 _WORKERS = 3  # they wait as much as they compute
 NOWHERE = Path(os.devnull)  # where an API server without an audit log writes it
 _GONE = 60.0  # seconds until a namespace is deleted
@@ -128,11 +132,14 @@ class Bed:
 
     def kill_settings(self, mutants: Sequence[Mutant]) -> Iterator[Result]:
         """API servers beside the sandbox's own, some at a time; of other components the sandbox's own, one by one."""
-        beside = [m for m in mutants if m.component == API]
         with ThreadPoolExecutor(_WORKERS) as pool:
-            yield from pool.map(self._beside, beside)
-        for mutant in (m for m in mutants if m.component != API):
-            yield self._instead(mutant)
+            yield from pool.map(self._beside, [m for m in mutants if m.component == API])
+        others = sorted((m for m in mutants if m.component != API), key=lambda m: m.component)
+        for component, alike in itertools.groupby(others, key=lambda m: m.component):
+            try:
+                yield from map(self._instead, alike)
+            finally:
+                self.plane.restart(component)
 
     def beside(self, controls: Sequence[str]) -> list[str]:
         """What fails of these controls' pairs against a second API server without changes."""
@@ -141,13 +148,10 @@ class Bed:
 
     @contextmanager
     def _second(self, flags: Mapping[str, str | None], files: Mapping[str, str]) -> Iterator[Session]:
-        one = self.plane.second_apiserver(flags, files)
-        try:
+        with self.plane.second_apiserver(flags, files, timeout=_STARTING) as one:
             found = kubeconfig.read((one.kubeconfig,))
             with Session(replace(self.access, server=found.server, audit_log=one.audit_log or NOWHERE)) as session:
                 yield session
-        finally:
-            one.stop()
 
     def _beside(self, mutant: Mutant) -> Result:
         start = time.monotonic()
@@ -155,20 +159,31 @@ class Bed:
         try:
             with self._second(mutant.flags, files) as session:
                 by = self.red(session, mutant.control)
+            if not by and mutant.control == _RETENTION:
+                by = self._ages(mutant.flags)
         except RingfenceError as bad:
             by = f"the API server doesn't start: {' '.join(bad.message.split())[:300]}"
         return Result(mutant, bool(by), by, time.monotonic() - start)
 
+    def _ages(self, flags: Mapping[str, str | None]) -> str:
+        """What is wrong with the files that an API server finds beside its log."""
+        params = next(c.params for c in self.resolution.controls if c.id == _RETENTION)
+        log = "/var/log/kubernetes/audit/audit.log"
+        aged = Aged(log, params["days"], params["files"])
+        for files in (aged.old(), aged.many()):
+            with self.plane.second_apiserver(flags, files, timeout=_STARTING) as one:
+                if one.audit_log and (wrong := aged.wrong(one.audit_log)):
+                    return wrong
+        return ""
+
     def _instead(self, mutant: Mutant) -> Result:
         start = time.monotonic()
         try:
-            self.plane.restart(mutant.component, mutant.flags)
+            self.plane.restart(mutant.component, mutant.flags, timeout=_STARTING)
             with Session(self.access) as session:
                 by = self.red(session, mutant.control)
         except RingfenceError as bad:
             by = f"{mutant.component} doesn't start: {' '.join(bad.message.split())[:300]}"
-        finally:
-            self.plane.restart(mutant.component)
         return Result(mutant, bool(by), by, time.monotonic() - start)
 
 

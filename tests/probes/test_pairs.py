@@ -64,7 +64,10 @@ def test_another_channel_takes_over_who_asks_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("refuse", "said"),
     [
-        ("{who: nobody}", "refuse: it asks for nothing; write verb and resource, path, tls, etcd or discovery"),
+        (
+            "{who: nobody}",
+            "refuse: it asks for nothing; write verb and resource, path, tls, etcd, kubelet or discovery",
+        ),
         ("{verb: get}", "refuse: verb without resource; add resource: plural[.group]"),
         (f"{{{POD}s}}", 'refuse: there is no base "pods"; did you mean "pod"?'),
         ("{path: /livez, namespace: x}", "refuse: namespace does not go with path; with path go audited, contains, "),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import ipaddress
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -61,6 +62,28 @@ def client_certificate(
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
         .sign(signer, hashes.SHA256())
     )
+    return _files(folder, name, certificate, key)
+
+
+def server_certificate(folder: Path, name: str, address: str, authority: KeyPair | None) -> KeyPair:
+    """A serving certificate for a host as files `folder/name.*`; signed by `authority`, or by its own key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = _subject(address, ())
+    signer, issuer = key, subject
+    if authority:
+        signer = _load(authority.key)
+        issuer = x509.load_pem_x509_certificate(authority.certificate.read_bytes()).subject
+    now = datetime.datetime.now(datetime.UTC)
+    names = x509.SubjectAlternativeName(
+        [x509.IPAddress(ipaddress.ip_address(address))] if address[0].isdigit() else [x509.DNSName(address)]
+    )
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
+    builder = builder.serial_number(x509.random_serial_number()).add_extension(names, critical=False)
+    certificate = builder.not_valid_before(now - _HOUR).not_valid_after(now + _HOUR).sign(signer, hashes.SHA256())
+    return _files(folder, name, certificate, key)
+
+
+def _files(folder: Path, name: str, certificate: x509.Certificate, key: _Key) -> KeyPair:
     pair = KeyPair(folder / f"{name}.crt", folder / f"{name}.key")
     pair.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     pair.key.touch(mode=0o600)

@@ -21,6 +21,7 @@ from ringfence.verdict import State, Verdict
 
 PATIENCE = 20.0  # seconds from the start of a run within which every policy must have come into force
 SETTLING = 5.0  # seconds until a role or ServiceAccount made for a probe works
+_TWIN = 1.0  # and within which a twin must pass that its other half's flood may have stood in the way of
 RINGS = {
     "render": "the rendered objects show it: `ringfence check`",
     "engine": "ring engine: a cluster on which the policy engine runs",
@@ -170,10 +171,11 @@ class _Run:
     def _until(self, scene: Scene, pair: Pair, wrong: Callable[[Outcome], str], side: str) -> tuple[str, Outcome]:
         """Make a request until nothing is wrong with its outcome, or patience is over; at least once."""
         pause = 0.05
+        least = time.monotonic() + _TWIN if side == "admit" else 0.0
         while True:
             outcome = perform(scene, getattr(pair, side))
             words = wrong(outcome)
-            late = max(self._deadline, self._session.fixtures.last_made + self._settling)
+            late = max(self._deadline, self._session.fixtures.last_made + self._settling, least)
             if not words or time.monotonic() > late:
                 return words, outcome
             time.sleep(pause)

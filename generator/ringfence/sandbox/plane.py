@@ -159,13 +159,20 @@ class ControlPlane:
 
     # ----------------------------------------------------------------------------------------------------- mutants
 
-    def restart(self, component: str, flags: Changes | None = None, files: Mapping[str, str] | None = None) -> None:
+    def restart(
+        self,
+        component: str,
+        flags: Changes | None = None,
+        files: Mapping[str, str] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> None:
         """Start a component again with other flags (None leaves one out) and host files; without them, as generated.
 
         Values are as on the host: substitutions apply to them. etcd takes the API server with it. A component that
-        doesn't start is an error, and can be restarted.
+        doesn't start is an error, and can be restarted. `timeout` are seconds until it must be ready.
         """
-        limit = time.monotonic() + self._timeout
+        limit = time.monotonic() + (timeout or self._timeout)
         if component in (API, ETCD):
             self._children[API].stop(0)
         if component != API:
@@ -179,10 +186,12 @@ class ControlPlane:
         """`restart` of the API server: about four seconds."""
         self.restart(API, flags, files)
 
-    def second_apiserver(self, flags: Changes | None = None, files: Mapping[str, str] | None = None) -> ApiServer:
+    def second_apiserver(
+        self, flags: Changes | None = None, files: Mapping[str, str] | None = None, *, timeout: float | None = None
+    ) -> ApiServer:
         """A further API server on the same etcd, with port, files and audit log of its own; threads may call this."""
         name = f"{API}-{next(self._count)}"
-        limit = time.monotonic() + self._timeout
+        limit = time.monotonic() + (timeout or self._timeout)
         self._read_keys()
         root = self.folder / "variants" / name
         kubeconfig = root.with_suffix(".kubeconfig")

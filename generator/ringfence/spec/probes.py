@@ -71,6 +71,15 @@ class EtcdRead(Model):
     contains: Line | None = Field(default=None, description="Admitted when the value holds this; refused when not.")
 
 
+class Kubelet(Model):
+    """A pod's log by a kubelet of ours; refused when it or the API server breaks the handshake off."""
+
+    serving: Literal["cluster-ca", "self-signed"] = Field(default="cluster-ca", description="Who signed what it shows.")
+    clients: Literal["cluster-ca", "foreign-ca"] = Field(
+        default="cluster-ca", description="The CA by which it knows the API server."
+    )
+
+
 class Discovery(Model):
     """Group-versions that the API server serves; refused when there is none of this stability."""
 
@@ -92,7 +101,7 @@ class Audited(Model):
 
 
 class Request(Model):
-    """One request of a pair, by one channel: verb and resource, path, tls, etcd, or discovery."""
+    """One request of a pair, by one channel: verb and resource, path, tls, etcd, kubelet, or discovery."""
 
     who: Who | None = Field(
         default=None,
@@ -115,6 +124,7 @@ class Request(Model):
     tls: Handshake | None = None
     etcd: EtcdRead | None = None
     discovery: Discovery | None = None
+    kubelet: Kubelet | None = None
     returns: Any = Field(default=None, description="Fields the answer must hold, else the request counts as refused.")
     method: Literal["GET", "HEAD", "POST"] | None = Field(default=None, description="With path; default: GET.")
     contains: Line | None = Field(default=None, description="Text the answer must hold, else it counts as refused.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ringfence.probes.channels import discovery, etcd, handshake, objects, review, url
+from ringfence.probes.channels import discovery, etcd, handshake, kubelet, objects, review, url
 from ringfence.probes.outcome import Outcome
 from ringfence.probes.pairs import Request, channel
 from ringfence.probes.scene import Scene
@@ -15,6 +15,7 @@ _CHANNELS: Mapping[str, Callable[[Scene, Request], Outcome]] = {
     "tls": handshake.perform,
     "discovery": discovery.perform,
     "etcd": etcd.perform,
+    "kubelet": kubelet.perform,
 }
 
 
