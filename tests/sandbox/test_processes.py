@@ -14,7 +14,7 @@ import pytest
 from helpers import ROOT
 
 from ringfence.sandbox.ports import choose, lost_a_race
-from ringfence.sandbox.processes import Child, Identity, end, environment, how_it_ended, last_lines, started
+from ringfence.sandbox.processes import Child, Identity, end, environment, how_it_ended, last_lines, started, telling
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
 _SLEEP = ["/bin/sleep", "600"]
@@ -147,12 +147,24 @@ def test_ends_in_words(code: int, words: str) -> None:
     assert how_it_ended(code) == words
 
 
+def test_what_a_component_ended_by_is_told_without_its_chatter() -> None:
+    log = (
+        "Flag --enable-logs-handler has been deprecated, it goes\n"
+        "I1126 00:11:14.957202    6501 shared_informer.go:381] waiting\n"
+        'E1126 00:11:15.028843    6501 run.go:72] "command failed" err="it is wrong"\n'
+        "W1126 00:11:15.036406    6501 logging.go:55] [core] connecting\n"
+        '{"level":"warn","msg":"slow"}\n'
+    )
+    assert telling(log) == 'E1126 00:11:15.028843    6501 run.go:72] "command failed" err="it is wrong"'
+    assert telling("W1126 00:11:15.036406    6501 logging.go:55] only this\n").endswith("only this\n")
+
+
 def test_last_lines_are_few_and_short() -> None:
     text = "\n".join([*(f"line {i}" for i in range(9)), "", "x" * 1000])
     lines = last_lines(text).splitlines()
     assert len(lines) == 6
     assert lines[0] == "  line 4"
-    assert len(lines[-1]) == 302
+    assert len(lines[-1]) == 602
     assert last_lines("\n") == "  (it said nothing)"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -145,8 +146,8 @@ class Child:
             return file.read().decode(errors="replace")
 
     def failure(self) -> ToolError:
-        """The error of a component that ended, with the last it said."""
-        lines = last_lines(self.output())
+        """The error of a component that ended, with the last it said of what went wrong."""
+        lines = last_lines(telling(self.output()))
         return ToolError(f"{self.name} {self.ended}", hint=f"its log {self.log.as_posix()} ends in\n{lines}")
 
 
@@ -160,7 +161,17 @@ def how_it_ended(code: int) -> str:
         return f"was killed by signal {-code}"
 
 
+# Lines of klog that inform or warn, those of etcd's JSON log that do, and flags that have grown old.
+_CHATTER = re.compile(r"""[IW]\d{4} |\{"level":"(debug|info|warn)"|Flag --\S+ has been deprecated""")
+
+
+def telling(text: str) -> str:
+    """A component's log without what does not tell why it ended; all of it where nothing else is there."""
+    lines = [line for line in text.splitlines() if line.strip() and not _CHATTER.match(line)]
+    return "\n".join(lines) or text
+
+
 def last_lines(text: str, count: int = 6) -> str:
     """The last lines that say something, each indented and cut to a readable length."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return "\n".join(f"  {line[:300]}" for line in lines[-count:]) or "  (it said nothing)"
+    return "\n".join(f"  {line[:600]}" for line in lines[-count:]) or "  (it said nothing)"
