@@ -20,7 +20,12 @@ FOLDER = "/etc/kubernetes/ringfence"
     ("name", "where", "value", "said"),
     [
         ("admission", ("plugins", 0, "configuration", "limits", 0, "type"), "Tenant", 'Unsupported value: "Tenant"'),
-        ("admission", ("plugins", 1, "configuration", "defaults", "enforce"), "strict", 'Invalid value: "strict"'),
+        (
+            "admission",
+            ("plugins", 1, "configuration", "defaults", "enforce"),
+            "strict",
+            "enforce: must be one of privileged, baseline, restricted",
+        ),
         ("authorization", ("authorizers", 1, "type"), "Rbac", 'authorizers[1].type: Unsupported value: "Rbac"'),
         (
             "authentication",
