@@ -171,15 +171,14 @@ class _Run:
     def _until(self, scene: Scene, pair: Pair, wrong: Callable[[Outcome], str], side: str) -> tuple[str, Outcome]:
         """Make a request until nothing is wrong with its outcome, or patience is over; at least once."""
         pause = 0.05
-        least = time.monotonic() + _TWIN if side == "admit" else 0.0
-        while True:
-            outcome = perform(scene, getattr(pair, side))
-            words = wrong(outcome)
-            late = max(self._deadline, self._session.fixtures.last_made + self._settling, least)
-            if not words or time.monotonic() > late:
-                return words, outcome
+        late = max(self._deadline, time.monotonic() + _TWIN if side == "admit" else 0.0)
+        outcome = perform(scene, getattr(pair, side))
+        late = max(late, self._session.fixtures.last_made + self._settling)  # of its first try: each may make some
+        while (words := wrong(outcome)) and time.monotonic() < late:
             time.sleep(pause)
             pause = min(pause * 1.5, 0.5)
+            outcome = perform(scene, getattr(pair, side))
+        return words, outcome
 
 
 def _as_requests(pair: Pair) -> Iterator[dict[str, object]]:
