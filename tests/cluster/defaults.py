@@ -17,12 +17,14 @@ _FLAGS = {
     "root-ca-file": "/etc/kubernetes/pki/ca.crt",  # of the kubeconfig, which is the same (controllermanager.go)
     "tls-min-version": "VersionTLS12",  # crypto/tls, Config.MinVersion
 }
-# k8s.io/pod-security-admission admission/api/v1/defaults.go; k8s.io/apiserver pkg/apis/audit/v1/types.go.
+# k8s.io/pod-security-admission admission/api/v1/defaults.go; k8s.io/apiserver pkg/apis/audit/v1/types.go, and of a KMS
+# plugin pkg/apis/apiserver/v1/defaults.go.
 _FIELDS = {
     **dict.fromkeys(("enforce", "audit", "warn"), "privileged"),
     **dict.fromkeys(("enforce-version", "audit-version", "warn-version"), "latest"),
     "omitManagedFields": False,
     "cacheSize": 4096,  # plugin/pkg/admission/eventratelimit
+    "timeout": "3s",
 }
 
 
@@ -65,7 +67,8 @@ def changes_nothing(mutant: Mutant, tools: Mapping[str, Path], known: dict[str, 
     if mutant.kind != REMOVAL or mutant.gone is None:
         return False
     if mutant.files:
-        return all(_FIELDS.get(str(path[-1])) == value for path, value in leaves(mutant.gone, ()))
+        found = list(leaves(mutant.gone, ()))
+        return bool(found) and all(_FIELDS.get(str(path[-1])) == value for path, value in found)
     defaults = known.setdefault(mutant.component, Defaults(tools[mutant.component]))
     ((flag, _),) = mutant.flags.items()
     if isinstance(mutant.gone, tuple):

@@ -42,7 +42,11 @@ if [ "$role" = control-plane ]; then
   put 0600 root:root /etc/kubernetes/ringfence/audit-policy.yaml files/etc/kubernetes/ringfence/audit-policy.yaml
   put 0600 root:root /etc/kubernetes/ringfence/authentication.yaml files/etc/kubernetes/ringfence/authentication.yaml
   put 0600 root:root /etc/kubernetes/ringfence/authorization.yaml files/etc/kubernetes/ringfence/authorization.yaml
+  put 0600 root:root /etc/kubernetes/ringfence/encryption.yaml.template files/etc/kubernetes/ringfence/encryption.yaml
+  put 0700 root:root /usr/local/sbin/ringfence-encryption-keys files/usr/local/sbin/ringfence-encryption-keys
+  put 0700 root:root /usr/local/sbin/ringfence-rotate-encryption files/usr/local/sbin/ringfence-rotate-encryption
   put 0700 root:root /usr/local/sbin/ringfence-seal-admin files/usr/local/sbin/ringfence-seal-admin
+  RINGFENCE_ROOT="$root" sh "$root"/usr/local/sbin/ringfence-encryption-keys
   hold 0700 root:root /etc/cni/net.d
   hold 0600 root:root '/etc/cni/net.d/*'
   hold 0600 root:root /etc/kubernetes/admin.conf

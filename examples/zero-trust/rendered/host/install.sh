@@ -43,13 +43,17 @@ if [ "$role" = control-plane ]; then
   put 0600 root:root /etc/kubernetes/ringfence/audit-policy.yaml files/etc/kubernetes/ringfence/audit-policy.yaml
   put 0600 root:root /etc/kubernetes/ringfence/authentication.yaml files/etc/kubernetes/ringfence/authentication.yaml
   put 0600 root:root /etc/kubernetes/ringfence/authorization.yaml files/etc/kubernetes/ringfence/authorization.yaml
+  put 0600 root:root /etc/kubernetes/ringfence/encryption.yaml.template files/etc/kubernetes/ringfence/encryption.yaml
   put 0700 root:root /etc/kubernetes/ringfence/etcd-disk files/etc/kubernetes/ringfence/etcd-disk
   put 0600 root:root /etc/kubernetes/ringfence/etcd.nft files/etc/kubernetes/ringfence/etcd.nft
   put 0644 root:root /etc/sysctl.d/60-ringfence-kubelet.conf files/etc/sysctl.d/60-ringfence-kubelet.conf
   put 0644 root:root /etc/systemd/system/kubelet.service.d/30-ringfence-apiserver.conf files/etc/systemd/system/kubelet.service.d/30-ringfence-apiserver.conf
   put 0644 root:root /etc/systemd/system/kubelet.service.d/30-ringfence-etcd.conf files/etc/systemd/system/kubelet.service.d/30-ringfence-etcd.conf
   put 0644 root:root /etc/systemd/system/kubelet.service.d/31-ringfence-etcd-disk.conf files/etc/systemd/system/kubelet.service.d/31-ringfence-etcd-disk.conf
+  put 0700 root:root /usr/local/sbin/ringfence-encryption-keys files/usr/local/sbin/ringfence-encryption-keys
+  put 0700 root:root /usr/local/sbin/ringfence-rotate-encryption files/usr/local/sbin/ringfence-rotate-encryption
   put 0700 root:root /usr/local/sbin/ringfence-seal-admin files/usr/local/sbin/ringfence-seal-admin
+  RINGFENCE_ROOT="$root" sh "$root"/usr/local/sbin/ringfence-encryption-keys
   hold 0700 root:root /etc/cni/net.d
   hold 0600 root:root '/etc/cni/net.d/*'
   hold 0600 root:root /etc/kubernetes/admin.conf
