@@ -34,6 +34,7 @@ _LOOPBACK = "it answers on loopback alone"
 _PORT = "ports are chosen among free ones, so that several sandboxes run beside each other"
 _ETCD = "one etcd member, on loopback and a free port"
 _ALONE = "nobody else could lead, and the lease of a killed one would hold up the next for 15 seconds"
+_HASTE = "it makes an account for each controller before any works, which its own rate stretches to five seconds"
 _ISSUER = "its throwaway issuer stands in for the identity provider; the issuer's URL in tokens stays"
 _PATH = "a folder stands in for the host's file system"
 
@@ -53,6 +54,8 @@ TABLE = (
     Substitution("kube-controller-manager", "bind-address", LOOPBACK, _LOOPBACK),
     Substitution("kube-controller-manager", "secure-port", "{kube-controller-manager}", _PORT),
     Substitution("kube-controller-manager", "leader-elect", "false", _ALONE),
+    Substitution("kube-controller-manager", "kube-api-qps", "200", _HASTE),
+    Substitution("kube-controller-manager", "kube-api-burst", "400", _HASTE),
     Substitution("kube-scheduler", "bind-address", LOOPBACK, _LOOPBACK),
     Substitution("kube-scheduler", "secure-port", "{kube-scheduler}", _PORT),
     Substitution("kube-scheduler", "leader-elect", "false", _ALONE),
