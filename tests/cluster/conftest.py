@@ -1,6 +1,7 @@
 """Real control planes for tests: one of examples/zero-trust that many share, one for a module that breaks it, and the programs.
 
-Whoever shares a plane belongs to one group, so that `pytest -n auto` starts it once (pyproject.toml says `--dist loadgroup`).
+Whoever shares a plane belongs to one group, so that `pytest -n auto` starts it once (pyproject.toml says `--dist loadgroup`): those of
+`control_plane`, and each module that has one of its own.
 Without the programs the tests are skipped, and say what would run them.
 """
 
@@ -18,17 +19,19 @@ from ringfence.errors import ToolError
 from ringfence.sandbox import ControlPlane, HostFiles, Tools, find_tools
 from ringfence.sandbox.binaries import CORE, KMS, cache
 
-SHARED, MUTABLE = "control_plane", "mutable_plane"
+SHARED = "control_plane"
+EACH_ITS_OWN = "test_lives.py"
 FIXTURES = "pod-security-fixtures"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
     for item in items:
-        names = getattr(item, "fixturenames", ())
-        if SHARED in names:
+        if SHARED in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group(SHARED))
-        elif MUTABLE in names:
-            item.add_marker(pytest.mark.xdist_group(f"{MUTABLE} of {item.path.name}"))
+        elif item.path.parent == here and item.path.name != EACH_ITS_OWN:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")

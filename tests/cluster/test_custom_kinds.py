@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from cluster.asking import asked, kubectl
 
 from ringfence.sandbox import ControlPlane
 from ringfence.sandbox.definitions import define
@@ -18,22 +19,19 @@ RESOURCE = "ciliumnetworkpolicies"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
-def kubectl(plane: ControlPlane, *words: str, given: Any = None) -> subprocess.CompletedProcess[str]:
-    line = ["kubectl", "--kubeconfig", str(plane.kubeconfig), *words]
-    text = None if given is None else json.dumps(given)
-    return subprocess.run(line, input=text, capture_output=True, text=True, check=False, timeout=60)
-
-
 def apply(plane: ControlPlane, **spec: Any) -> subprocess.CompletedProcess[str]:
     metadata = {"name": f"policy-{os.getpid()}", "namespace": "kube-public"}
     body = {"apiVersion": "cilium.io/v2", "kind": "CiliumNetworkPolicy", "metadata": metadata, "spec": spec}
-    return kubectl(plane, "apply", "--server-side", "--validate=strict", "-f", "-", given=body)
+    words = ("apply", "--server-side", "--validate=strict", "-f", "-")
+    return asked(plane.kubeconfig, *words, given=json.dumps(body))
 
 
 @pytest.fixture
 def clean(control_plane: ControlPlane) -> Iterator[ControlPlane]:
     yield control_plane
-    kubectl(control_plane, "delete", RESOURCE, "-n", "kube-public", f"policy-{os.getpid()}", "--ignore-not-found")
+    kubectl(
+        control_plane.kubeconfig, "delete", RESOURCE, "-n", "kube-public", f"policy-{os.getpid()}", "--ignore-not-found"
+    )
 
 
 def test_the_record_lists_what_stands_in(control_plane: ControlPlane) -> None:
@@ -46,8 +44,8 @@ def test_a_valid_object_is_kept_whole_and_outlives_etcd(clean: ControlPlane) -> 
     done = apply(clean, **spec)
     assert done.returncode == 0, done.stderr
     clean.restart("etcd")
-    kept = kubectl(clean, "get", RESOURCE, "-n", "kube-public", f"policy-{os.getpid()}", "-o", "json")
-    assert json.loads(kept.stdout)["spec"] == spec
+    kept = kubectl(clean.kubeconfig, "get", RESOURCE, "-n", "kube-public", f"policy-{os.getpid()}", "-o", "json")
+    assert json.loads(kept)["spec"] == spec
 
 
 @pytest.mark.parametrize(
