@@ -1,7 +1,6 @@
 """Real control planes for tests: one of examples/zero-trust that many share, one for a module that breaks it, and the programs.
 
-Whoever shares a plane belongs to one group, so that `pytest -n auto` starts it once (pyproject.toml says `--dist loadgroup`): those of
-`control_plane`, and each module that has one of its own.
+`pytest -n auto` starts each plane that tests share once: tests/together.py says which tests stay together.
 Without the programs the tests are skipped, and say what would run them.
 """
 
@@ -19,19 +18,7 @@ from ringfence.errors import ToolError
 from ringfence.sandbox import ControlPlane, HostFiles, Tools, find_tools
 from ringfence.sandbox.binaries import CORE, KMS, cache
 
-SHARED = "control_plane"
-EACH_ITS_OWN = "test_lives.py"
 FIXTURES = "pod-security-fixtures"
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if SHARED in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group(SHARED))
-        elif item.path.parent == here and item.path.name != EACH_ITS_OWN:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")
