@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cluster import engine
 from helpers import ROOT
 
 from ringfence.errors import ToolError
@@ -61,3 +62,12 @@ def mutable_plane(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """The same for one module alone, whose tests break it in whatever way they like."""
     with zero_trust(tmp_path_factory.mktemp("mutable") / "state", tools) as plane:
         yield plane
+
+
+@pytest.fixture(scope="session")
+def pulumi() -> None:
+    """The Pulumi engine with its language host and provider."""
+    try:
+        find_tools(os.environ, engine.PROGRAMS)
+    except ToolError as missing:
+        pytest.skip(f"{missing.message}: {missing.hint}")

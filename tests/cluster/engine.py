@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from ringfence.sandbox.binaries import find_tools
 
 PROGRAMS = ("pulumi", "pulumi-resource-kubernetes", "pulumi-language-python")
 PATIENCE = 300  # seconds for one command
+_COUNT = re.compile(r"^ +(?:\S+ )?(\d+) (\w+)", re.MULTILINE)
 
 
 class Done(NamedTuple):
@@ -29,6 +31,12 @@ class Done(NamedTuple):
     @property
     def text(self) -> str:
         return self.out + self.err
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What its summary says happened to how many resources, such as {"created": 62}."""
+        _, _, summary = self.out.partition("\nResources:\n")
+        return {what: int(number) for number, what in _COUNT.findall(summary.partition("\n\n")[0])}
 
 
 class Engine:
@@ -102,6 +110,12 @@ class Engine:
         exported = json.loads(self.run("stack", "export").out)
         found: list[dict[str, Any]] = exported["deployment"].get("resources", [])
         return found
+
+    def everything_kept(self) -> str:
+        """The state with its secrets shown, and every file of the backend: checkpoints, backups, history."""
+        files = sorted(f for f in (self.folder / "state").rglob("*") if f.is_file())
+        exported = self.run("stack", "export", "--show-secrets").out
+        return exported + "".join(f.read_text(encoding="utf-8", errors="replace") for f in files)
 
     def outputs(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.run("stack", "output", "--json").out)
