@@ -10,13 +10,14 @@ BIN := .venv/bin
 SOURCES := $(shell find generator -name '*.py')
 PYTHONS := python3.13 python3.12 python3.11 python3
 ARGS ?=
+CLUSTER ?= examples/zero-trust
 
 # Nothing here may depend on the caller's Python settings, or ask anything.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 export PIP_NO_INPUT := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo tools test cluster proof check lint arch types goldens docs schemas scan bench package locks clean
+.PHONY: help setup demo up down tools test cluster proof check lint arch types goldens docs schemas scan bench package locks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -29,6 +30,12 @@ demo: setup ## render the production example into .demo, and show what came out
 	@for folder in .demo/rendered/*/; do find "$$folder" -type f | sort | sed -n '1,4p'; done
 	@echo "... $$(find .demo/rendered -type f | wc -l | tr -d ' ') files below .demo/rendered"; echo
 	@cat .demo/summary
+
+up: setup ## a control plane on loopback, pulumi up on it, and the proof of its controls; builds what is missing (20 minutes once)
+	@$(BIN)/python tools/up.py $(CLUSTER)
+
+down: setup ## end what make up started
+	@$(BIN)/python tools/up.py --down $(CLUSTER)
 
 tools: setup ## build the test rig's programs that are not on PATH; needs Go, 20 minutes once
 	@$(BIN)/python tools/build.py >/dev/null
@@ -84,7 +91,7 @@ locks: setup ## resolve every requirements*.lock again; ARGS=--upgrade takes new
 	echo uv | $(call resolve,requirements-uv.lock,-)
 
 clean: ## remove everything that is not committed source
-	rm -rf .venv .venv-scan .venv-bench .venv-bench-kapitan .demo dist .cache
+	rm -rf .venv .venv-scan .venv-bench .venv-bench-kapitan .demo .up dist .cache
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster import engine
+from catalogues import Command
 from helpers import ROOT
+from up import PROGRAMS
 
 from ringfence.errors import ToolError
 from ringfence.sandbox import ControlPlane, HostFiles, Tools, find_tools
@@ -65,9 +66,23 @@ def mutable_plane(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture(scope="session")
+def pulumi_plane(pulumi: None, tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """The host files of examples/minimal, running, for stacks that come one after the other and leave nothing."""
+    host = HostFiles.of_cluster(ROOT / "examples" / "minimal" / "cluster.yaml")
+    with ControlPlane(host, tmp_path_factory.mktemp("pulumi") / "state", tools) as plane:
+        yield plane
+
+
+@pytest.fixture(scope="session")
 def pulumi() -> None:
     """The Pulumi engine with its language host and provider."""
     try:
-        find_tools(os.environ, engine.PROGRAMS)
+        find_tools(os.environ, PROGRAMS)
     except ToolError as missing:
         pytest.skip(f"{missing.message}: {missing.hint}")
+
+
+@pytest.fixture
+def command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """`ringfence` in this process."""
+    return Command(tmp_path, capsys, monkeypatch)

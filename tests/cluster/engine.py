@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from helpers import ROOT
+from up import PROGRAMS, environment, prepare
 
 from ringfence.sandbox.binaries import find_tools
 
-PROGRAMS = ("pulumi", "pulumi-resource-kubernetes", "pulumi-language-python")
 PATIENCE = 300  # seconds for one command
-_COUNT = re.compile(r"^ +(?:\S+ )?(\d+) (\w+)", re.MULTILINE)
+_COUNT = re.compile(r"^ +(?:\S+ )?(\d+) (\w+)$", re.MULTILINE)
 
 
 class Done(NamedTuple):
@@ -42,31 +40,15 @@ class Done(NamedTuple):
 class Engine:
     """One project and its stack `dev`. Commands fail the test unless told that they may fail."""
 
-    def __init__(self, folder: Path, kubeconfig: Path, program: Path = ROOT / "stacks" / "bootstrap") -> None:
-        self.folder, self.home = folder, folder / "home"
-        self.project = folder / "project"
-        tools = find_tools(os.environ, PROGRAMS)
-        shutil.copytree(program, self.project)
-        (folder / "state").mkdir()
-        self.env: dict[str, str] = {
-            "HOME": str(folder),
-            "KUBECONFIG": str(kubeconfig),
-            # The old language host takes the first python on PATH, whatever virtual environment Pulumi.yaml names.
-            "PATH": os.pathsep.join(
-                [
-                    str(Path(sys.executable).parent),
-                    *dict.fromkeys(str(tools[p].parent) for p in PROGRAMS),
-                    "/usr/bin",
-                    "/bin",
-                ]
-            ),
-            "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
-            "PULUMI_CONFIG_PASSPHRASE": "only for a test",
-            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-            "PULUMI_HOME": str(self.home),
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-        }
+    def __init__(
+        self, folder: Path, kubeconfig: Path, program: Path = ROOT / "stacks" / "bootstrap", further: str = ""
+    ) -> None:
+        """`further` are folders that PATH starts with."""
+        self.folder = folder
+        self.project = prepare(folder, program)
+        programs = find_tools(os.environ, PROGRAMS).paths
+        env = environment(folder, programs, str(kubeconfig))
+        self.env = {**env, "HOME": str(folder), "PATH": os.pathsep.join(p for p in (further, env["PATH"]) if p)}
         self.run("stack", "init", "dev")
 
     def popen(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
@@ -104,6 +86,20 @@ class Engine:
         """What `pulumi preview --json` prints."""
         plan: dict[str, Any] = json.loads(self.run("preview", "--json", *arguments).out)
         return plan
+
+    def locks(self) -> list[Path]:
+        """The lock files of commands that run, or that were killed."""
+        return list((self.folder / "state").glob(".pulumi/locks/**/*.json"))
+
+    @property
+    def checkpoint(self) -> Path:
+        """The file of the stack's state."""
+        (found,) = (self.folder / "state").glob(".pulumi/stacks/*/dev.json")
+        return found
+
+    def put_back(self) -> None:
+        """Put the backup of the state in its place, as docs/pulumi.md says."""
+        self.checkpoint.write_bytes(self.checkpoint.with_name("dev.json.bak").read_bytes())
 
     def state(self) -> list[dict[str, Any]]:
         """The resources in the state, as exported."""

@@ -189,6 +189,16 @@ LANGUAGE_HOST = Family(
     ),
 )
 
+YAML_HOST = Family(  # for programs in YAML; the hosts of TypeScript and Go can't be built from their modules alone
+    "pulumi-yaml",
+    JUDGES,
+    module="github.com/pulumi/pulumi-yaml",
+    cache_gb=0.5,
+    modules_gb=0.3,
+    stamps=("github.com/pulumi/pulumi-yaml/pkg/version.Version={version}",),
+    parts=(Binary("pulumi-language-yaml", "github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml", 90),),
+)
+
 KUBE_BENCH = Family(
     "kube-bench",
     JUDGES,
@@ -231,6 +241,7 @@ FAMILIES = (
     PULUMI,
     PROVIDER,
     LANGUAGE_HOST,
+    YAML_HOST,
     KMS_PLUGIN,
     TALOS,
     KUBECONFORM,

@@ -27,13 +27,12 @@ def settle(
     raise_all([*_unserved(objects, found), *_unmatched(objects, adopt)])
     owned = [m for m in objects if not patched(m)]
     foreign = [m for m in owned if key_of(m) in found.present and found.present[key_of(m)].stack != stack]
-    adopted = frozenset(key_of(m) for m in foreign if any(matches(a, m.id) for a in adopt))
+    # What is named stays named from run to run, whoever made it last: dropping that would change the object once more.
+    adopted = frozenset(key_of(m) for m in owned if any(matches(a, m.id) for a in adopt))
     refused = [(m, found.present[key_of(m)]) for m in foreign if key_of(m) not in adopted]
     if refused:
         raise _refusal(refused, stack, len(adopt))
-    # What is adopted stays forced for as long as it is named: taking the annotation off is a change like any other.
-    named = frozenset(key_of(m) for m in owned if key_of(m) in found.present and any(matches(a, m.id) for a in adopt))
-    return Terms(unprotect, frozenset(key_of(m) for m in owned if key_of(m) in found.present), named)
+    return Terms(unprotect, frozenset(key_of(m) for m in owned if key_of(m) in found.present), adopted)
 
 
 def _refusal(refused: Sequence[tuple[Manifest, Present]], stack: str, adopted: int) -> RingfenceError:

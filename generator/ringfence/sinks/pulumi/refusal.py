@@ -12,8 +12,11 @@ from ringfence.errors import RingfenceError
 
 @contextmanager
 def one_line() -> Iterator[None]:
-    """Lets a refusal end the program with its own text; any other exception comes with the traceback it deserves."""
+    """Lets a refusal end the program with its own text; any other exception comes with the traceback it deserves.
+
+    The engine writes `error: ` before the text.
+    """
     try:
         yield
     except RingfenceError as bad:
-        raise pulumi.RunError(bad.line()) from bad
+        raise pulumi.RunError(bad.line().removeprefix("error: ")) from bad

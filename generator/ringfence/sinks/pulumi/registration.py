@@ -47,7 +47,7 @@ class _Registered:
 
     waves: dict[int, list[KubernetesObject]] = field(default_factory=dict)
     namespaces: dict[str, KubernetesObject] = field(default_factory=dict)
-    owned: set[str] = field(default_factory=set)  # namespaces that are ours, not patched
+    owned: set[str] = field(default_factory=set)  # namespaces that go with the stack, and all in them
 
 
 def key_of(manifest: Manifest) -> Key:
@@ -81,7 +81,7 @@ def register(
         made.waves.setdefault(manifest.wave, []).append(resource)
         if manifest.kind == "Namespace":
             made.namespaces[manifest.name] = resource
-            if not treatment.patched(manifest):
+            if not _retained(manifest, terms):
                 made.owned.add(manifest.name)
         result[manifest.id] = resource
     return result
@@ -108,12 +108,21 @@ def _options(parent: pulumi.Resource, manifest: Manifest, made: _Registered, ter
         version=_provider_version(),
         depends_on=list(_needed(manifest, made)),
         protect=treatment.protected(manifest) and not terms.unprotect,
-        retain_on_delete=patched,  # deleting a patch takes its fields back: kube-system would stand open
+        retain_on_delete=_retained(manifest, terms),
         delete_before_replace=not patched,  # names are fixed: a second object can't stand beside the first
         deleted_with=made.namespaces[manifest.namespace] if manifest.namespace in made.owned else None,
         aliases=[_alias(f, parent) for f in treatment.formerly(manifest)],
         import_=treatment.cluster_id(manifest) if imported else None,
     )
+
+
+def _retained(manifest: Manifest, terms: Terms) -> bool:
+    """Does the object stay on the cluster whatever becomes of the stack?
+
+    Deleting a patch takes its fields back: kube-system would stand open. And what somebody else made, and others have
+    put things in, is not ours to empty: it stays for as long as `adopt` names it.
+    """
+    return treatment.patched(manifest) or (treatment.holds_others(manifest) and key_of(manifest) in terms.adopted)
 
 
 def _needed(manifest: Manifest, made: _Registered) -> Sequence[KubernetesObject]:

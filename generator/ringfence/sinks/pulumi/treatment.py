@@ -57,6 +57,11 @@ def protected(manifest: Manifest) -> bool:
     return not patched(manifest) and manifest.wave != Wave.COMPONENTS and manifest.kind not in _GRANTS
 
 
+def holds_others(manifest: Manifest) -> bool:
+    """Does deleting the object delete objects that are not ours?"""
+    return manifest.kind in ("CustomResourceDefinition", "Namespace")
+
+
 def added_annotations(manifest: Manifest, stack: str, forced: bool) -> dict[str, str]:
     """What Pulumi's provider and the pre-flight read off the object on the cluster; never in the tree.
 

@@ -1,0 +1,206 @@
+"""Start a sandbox of a cluster.yaml, run `pulumi up` on it, and prove its controls by `ringfence verify`: `make up`.
+
+    python tools/up.py examples/zero-trust          all of it; again, on what runs already, changes nothing
+    python tools/up.py --down examples/zero-trust   end the sandbox, and remove the stack's folder
+
+The stack's state, its passphrase and Pulumi's own files lie in `.up/<cluster>`, made for one sandbox: those of another
+are thrown away, since the objects that they tell of went with its API server. Everything listens on loopback alone.
+
+Exit codes: 0; 1 a step failed, and has said why; 2 wrong usage; 3 a control is not what it promises; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "generator"))
+
+from ringfence.errors import RingfenceError  # noqa: E402 # this checkout's, whatever is installed
+from ringfence.spec.read import read_cluster  # noqa: E402
+
+PROJECT = ROOT / "stacks" / "bootstrap"
+STACKS = ROOT / ".up"
+PROGRAMS = ("pulumi", "pulumi-resource-kubernetes", "pulumi-language-python")
+RINGFENCE = [sys.executable, "-c", "from ringfence.cli import main; main()"]
+FAILED, INTERRUPTED = 1, 130
+
+
+class StepError(Exception):
+    """A step failed and has said why."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"exit code {code}")
+        self.code = code
+
+
+def say(text: str) -> None:
+    """One line of progress."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def environment(folder: Path, programs: Mapping[str, Path], kubeconfig: str) -> dict[str, str]:
+    """What Pulumi is told for a stack that keeps everything in `folder`, uses no network, and installs nothing."""
+    here = Path(sys.executable).parent
+    # A language host before Pulumi 3.79 takes the first python on PATH, whatever environment Pulumi.yaml names.
+    path = dict.fromkeys([str(here), *(str(programs[name].parent) for name in PROGRAMS), "/usr/bin", "/bin"])
+    return {
+        "HOME": os.environ.get("HOME", str(folder)),
+        "KUBECONFIG": kubeconfig,
+        "PATH": os.pathsep.join(path),
+        "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
+        "PULUMI_CONFIG_PASSPHRASE_FILE": str(folder / "passphrase"),
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_HOME": str(folder / "home"),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PYTHONPATH": str(ROOT / "generator"),
+        **{name: os.environ[name] for name in ("NO_COLOR", "TERM", "LANG") if name in os.environ},
+    }
+
+
+def prepare(folder: Path, program: Path = PROJECT) -> Path:
+    """Folders for a stack's state and a copy of its program, in which `pulumi` then runs; a passphrase nobody knows."""
+    (folder / "state").mkdir(mode=0o700, parents=True)
+    (folder / "passphrase").write_text(secrets.token_hex(16), encoding="utf-8")
+    ignored = shutil.ignore_patterns("Pulumi.*.yaml", ".venv", "__pycache__")
+    shutil.copytree(program, folder / "project", ignore=ignored)
+    (folder / "project" / ".venv").symlink_to(Path(sys.executable).parent.parent)  # where a newer language host looks
+    return folder / "project"
+
+
+def up(cluster: Path) -> None:
+    """All the steps; raises StepError for one that failed."""
+    name = read_cluster(cluster / "cluster.yaml", str(cluster / "cluster.yaml")).name
+    programs = provide()
+    say(f"1/3 a control plane of the host files of {cluster}")
+    sandbox = json.loads(ringfence("sandbox", "up", str(cluster), "-o", "json"))
+    access, folder = sandbox["access"], STACKS / name
+    with alone(folder):
+        say(f"2/3 pulumi up, its state in {folder.relative_to(ROOT)}/stack")
+        apply(
+            cluster, folder / "stack", environment(folder / "stack", programs, access["kubeconfig"]), access["ca_cert"]
+        )
+    say("3/3 ringfence verify")
+    ringfence("verify", str(cluster), "--sandbox", shown=True)
+    tell(cluster, access)
+
+
+def provide() -> dict[str, Path]:
+    """The programs of the rig by name; those that are neither on PATH nor in the cache are built, which is said."""
+    command = [sys.executable, str(ROOT / "tools" / "build.py"), "--tier", "core", "kms-plugin"]
+    paths = run(command, ROOT, dict(os.environ), shown=False, talks=True).splitlines()
+    return {Path(path).name: Path(path) for path in paths}
+
+
+def apply(cluster: Path, folder: Path, env: Mapping[str, str], authority: str) -> None:
+    """`pulumi up` of stacks/bootstrap for a cluster, with a new stack for a new API server."""
+    whose = sha256(Path(authority).read_bytes()).hexdigest()
+    belongs = folder / "of"
+    if not (belongs.is_file() and belongs.read_text(encoding="utf-8") == whose):
+        shutil.rmtree(folder, ignore_errors=True)
+        prepare(folder)
+        pulumi(folder, env, "stack", "init", "sandbox")
+        belongs.write_text(whose, encoding="utf-8")
+    shutil.copy(PROJECT / "__main__.py", folder / "project")  # as it is now
+    pulumi(folder, env, "config", "set", "cluster", str((cluster / "cluster.yaml").resolve()))
+    if any((folder / "state").rglob("locks/*/*/*/*.json")):  # of a run that was killed: `alone` says that none runs
+        pulumi(folder, env, "cancel", "--yes")
+    pulumi(folder, env, "up", "--yes", "--skip-preview", "--suppress-outputs", shown=True)
+
+
+def down(cluster: Path) -> None:
+    """End the sandbox and remove the stack; a stack without its API server has nothing left to destroy."""
+    name = read_cluster(cluster / "cluster.yaml", str(cluster / "cluster.yaml")).name
+    ringfence("sandbox", "down", str(cluster), shown=True)
+    shutil.rmtree(STACKS / name, ignore_errors=True)
+
+
+def tell(cluster: Path, access: dict[str, Any]) -> None:
+    """How to look at it, and how to end it."""
+    given = "" if cluster == Path("examples/zero-trust") else f" CLUSTER={cluster}"
+    sys.stdout.write(
+        f"\n{cluster} is up at {access['server']}, and every control that can be proved here is. Look at it:\n"
+        f"  export KUBECONFIG={access['kubeconfig']}\n"
+        "  .venv/bin/kubectl get namespaces --show-labels\n"
+        "  .venv/bin/kubectl create namespace mine --dry-run=server      # refused: ringfence makes namespaces\n"
+        f"change {cluster}/cluster.yaml and run it again: make up{given}\n"
+        f"end it: make down{given}\n"
+    )
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """One run at a time for one cluster."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "lock").open("a", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"error: another `make up` of {folder.name} is running; wait for it")
+            raise StepError(FAILED) from None
+        yield
+
+
+def ringfence(*arguments: str, shown: bool = False) -> str:
+    """One of ringfence's commands; what it printed, unless that is shown."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "generator")}
+    return run([*RINGFENCE, *arguments], ROOT, env, shown=shown, talks=True)
+
+
+def pulumi(folder: Path, env: Mapping[str, str], *arguments: str, shown: bool = False) -> None:
+    """One of Pulumi's commands; what it says is shown when asked for, and when it fails."""
+    run(["pulumi", *arguments, "--non-interactive"], folder / "project", env, shown=shown)
+
+
+def run(command: list[str], place: Path, env: Mapping[str, str], *, shown: bool, talks: bool = False) -> str:
+    """Run a command to its end; raises StepError when it fails. `talks`: its standard error is shown in any case."""
+    program = shutil.which(command[0], path=env["PATH"]) or command[0]
+    done = subprocess.run(
+        [program, *command[1:]],
+        cwd=place,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=None if shown else subprocess.PIPE,
+        stderr=None if shown or talks else subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.stderr.write((done.stdout or "") + (done.stderr or ""))
+        raise StepError(done.returncode)
+    return done.stdout or ""
+
+
+def main(arguments: list[str]) -> int:
+    """Run as a command; returns the exit code."""
+    parser = argparse.ArgumentParser(description="A sandbox, pulumi up on it, and the proof of its controls.")
+    parser.add_argument("cluster", metavar="FOLDER", help="the folder of a cluster.yaml, such as examples/minimal")
+    parser.add_argument("--down", action="store_true", help="end the sandbox and remove the stack's folder")
+    asked = parser.parse_args(arguments)
+    try:
+        (down if asked.down else up)(Path(asked.cluster))
+    except StepError as bad:
+        return bad.code
+    except RingfenceError as bad:
+        say(bad.line())
+        return bad.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
