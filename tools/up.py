@@ -33,6 +33,7 @@ from ringfence.spec.read import read_cluster  # noqa: E402
 
 PROJECT = ROOT / "stacks" / "bootstrap"
 STACKS = ROOT / ".up"
+AS_OF = "2026-01-01"  # the exceptions of an example end some day; a sandbox of it is for looking at them
 PROGRAMS = ("pulumi", "pulumi-resource-kubernetes", "pulumi-language-python")
 RINGFENCE = [sys.executable, "-c", "from ringfence.cli import main; main()"]
 FAILED, INTERRUPTED = 1, 130
@@ -116,6 +117,7 @@ def apply(cluster: Path, folder: Path, env: Mapping[str, str], authority: str) -
         belongs.write_text(whose, encoding="utf-8")
     shutil.copy(PROJECT / "__main__.py", folder / "project")  # as it is now
     pulumi(folder, env, "config", "set", "cluster", str((cluster / "cluster.yaml").resolve()))
+    pulumi(folder, env, "config", "set", "asOf", AS_OF)
     if any((folder / "state").rglob("locks/*/*/*/*.json")):  # of a run that was killed: `alone` says that none runs
         pulumi(folder, env, "cancel", "--yes")
     pulumi(folder, env, "up", "--yes", "--skip-preview", "--suppress-outputs", shown=True)

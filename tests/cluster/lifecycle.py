@@ -11,6 +11,7 @@ from typing import Any
 from cluster.applying import Applier
 from cluster.engine import Done, Engine
 from helpers import ROOT
+from up import AS_OF
 
 from ringfence.documents import load_all
 from ringfence.probes import kubeconfig
@@ -69,6 +70,7 @@ def live(example: str, folder: Path, tools: Tools) -> Life:
         (folder / "engine").mkdir()
         engine = Engine(folder / "engine", plane.kubeconfig)
         engine.configure("cluster", str(file))
+        engine.configure("asOf", AS_OF)
         api = Api(kubeconfig.read((plane.kubeconfig,)), None)
         try:
             return _live({**given, "credentials": tuple(credentials(plane))}, engine, Applier(api))

@@ -100,8 +100,9 @@ def test_what_is_adopted_and_ours_by_now_stays_as_it_is(objects: list[Manifest])
     assert first == second
 
 
-def test_an_adoption_of_what_does_not_exist_is_a_creation(objects: list[Manifest]) -> None:
-    assert settle(objects, cluster(), STACK, ["Namespace/shop"]) == Terms()
+def test_what_is_named_and_does_not_exist_is_made_on_the_same_terms(objects: list[Manifest]) -> None:
+    """Otherwise the run after its creation would change it."""
+    assert settle(objects, cluster(), STACK, ["Namespace/shop"]) == Terms(adopted=frozenset({SHOP}))
 
 
 def test_an_adoption_of_nothing_is_an_error(objects: list[Manifest]) -> None:

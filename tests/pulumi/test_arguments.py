@@ -23,32 +23,32 @@ def refusal(engine: Engine, arguments: Any, component: Any = ClusterBootstrap) -
 
 def test_nothing_says_which_cluster(engine: Engine) -> None:
     assert refusal(engine, {}) == (
-        "error: nothing given; one thing says which cluster this is; "
+        "nothing given; one thing says which cluster this is; "
         "give cluster (the path of a cluster.yaml) or document (its content)"
     )
 
 
 def test_two_things_say_which_cluster(engine: Engine) -> None:
-    assert refusal(engine, {**MINIMAL, "document": {}}).startswith("error: cluster and document given; one thing says")
+    assert refusal(engine, {**MINIMAL, "document": {}}).startswith("cluster and document given; one thing says")
 
 
 def test_an_unknown_argument_names_the_nearest(engine: Engine) -> None:
     assert refusal(engine, {**MINIMAL, "unprotected": True}) == (
-        'error: "unprotected" is no argument of this component; did you mean "unprotect"?'
+        '"unprotected" is no argument of this component; did you mean "unprotect"?'
     )
 
 
 def test_an_output_can_not_decide_which_objects_there_are(engine: Engine) -> None:
     late: Any = {"document": {"name": pulumi.Output.from_input("later")}, "preflight": False}
     assert refusal(engine, late) == (
-        "error: document.name decides which objects there are, so it can't wait for another resource's output; "
+        "document.name decides which objects there are, so it can't wait for another resource's output; "
         "give it as a plain value, or from the stack's configuration"
     )
 
 
 def test_a_namespace_that_no_tenant_has(engine: Engine) -> None:
     assert refusal(engine, {**MINIMAL, "name": "shopp"}, HardenedNamespace) == (
-        'error: no tenant of cluster "minimal" has a namespace "shopp"; did you mean "shop"?'
+        'no tenant of cluster "minimal" has a namespace "shopp"; did you mean "shop"?'
     )
 
 
@@ -107,24 +107,24 @@ def test_a_declared_text_that_is_empty_is_left_out(engine: Engine) -> None:
     [
         (
             {},
-            "error: the stack does not say which cluster; pulumi config set cluster path/to/cluster.yaml",
+            "the stack does not say which cluster; pulumi config set cluster path/to/cluster.yaml",
         ),
         (
             {"cluster": "c", "unprotekt": "true"},
-            'error: ringfence-bootstrap:unprotekt is no key of this stack; did you mean "unprotect"? '
+            'ringfence-bootstrap:unprotekt is no key of this stack; did you mean "unprotect"? '
             "`pulumi config rm unprotekt` removes it",
         ),
         (
             {"cluster": "c", "unprotect": "yes"},
-            "error: unprotect: wants true or false; such as: pulumi config set unprotect true",
+            "unprotect: wants true or false; such as: pulumi config set unprotect true",
         ),
         (
             {"cluster": "c", "adopt": "Namespace/shop"},
-            "error: adopt: wants a list of texts; such as: pulumi config set --path 'adopt[0]' Namespace/shop",
+            "adopt: wants a list of texts; such as: pulumi config set --path 'adopt[0]' Namespace/shop",
         ),
         (
             {"cluster": "c", "adopt": "[1]"},
-            "error: adopt: wants a list of texts; such as: pulumi config set --path 'adopt[0]' Namespace/shop",
+            "adopt: wants a list of texts; such as: pulumi config set --path 'adopt[0]' Namespace/shop",
         ),
     ],
 )
@@ -161,6 +161,6 @@ def test_a_kubeconfig_itself_is_never_taken(engine: Engine) -> None:
     with pytest.raises(pulumi.RunError) as raised:
         engine.run(lambda: ClusterProvider("cluster", MINIMAL))
     assert str(raised.value) == (
-        "error: kubernetes:kubeconfig holds a kubeconfig itself, which would lie in Pulumi's state; "
+        "kubernetes:kubeconfig holds a kubeconfig itself, which would lie in Pulumi's state; "
         "pulumi config rm kubernetes:kubeconfig; then name a file: export KUBECONFIG=PATH"
     )

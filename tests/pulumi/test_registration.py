@@ -204,6 +204,20 @@ def test_only_what_exists_is_imported_and_only_what_is_adopted_is_forced(engine:
     assert sorted(forced) == ["parent/shop/resourcequota-compute", "parent/shop/serviceaccount-default"]
 
 
+def test_an_adopted_namespace_outlives_the_stack_and_nothing_relies_on_its_end(engine: Engine) -> None:
+    shop, mine = (manifest("Namespace", n, wave=Wave.NAMESPACES) for n in ("shop", "mine"))
+    crd = manifest("CustomResourceDefinition", "a.example.com", version="apiextensions.k8s.io/v1", wave=Wave.CRDS)
+    quotas = [manifest("ResourceQuota", "compute", n) for n in ("shop", "mine")]
+    adopted = frozenset(key_of(m) for m in (shop, crd, *quotas))
+    engine.run(lambda: Parent([shop, mine, crd, *quotas], existing=adopted, adopted=adopted))
+    assert {n for n, r in engine.objects.items() if r.retainOnDelete} == {
+        "parent/namespace-shop",
+        "parent/customresourcedefinition-a.example.com",
+    }
+    ends = {n: r.deletedWith for n, r in engine.objects.items() if r.deletedWith}
+    assert ends == {"parent/mine/resourcequota-compute": engine.urn("parent/namespace-mine")}
+
+
 def test_the_version_of_the_provider_is_that_of_the_installed_package(production: Engine) -> None:
     from importlib.metadata import version
 
