@@ -6,9 +6,9 @@ import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from cluster.mutants import REMOVAL, Mutant
-from cluster.trees import leaves
+from cluster.mutants import FLIP, REMOVAL, Mutant
 
 # What a component's help doesn't say: k8s.io/kubernetes pkg/controlplane/instance.go, DefaultAPIResourceConfigSource.
 _MEMBERS = {("runtime-config", "api/alpha"): "false"}
@@ -25,6 +25,7 @@ _FIELDS = {
     "omitManagedFields": False,
     "cacheSize": 4096,  # plugin/pkg/admission/eventratelimit
     "timeout": "3s",
+    "group": "",  # the core group
 }
 
 
@@ -67,10 +68,33 @@ def changes_nothing(mutant: Mutant, tools: Mapping[str, Path], known: dict[str, 
     if mutant.kind != REMOVAL or mutant.gone is None:
         return False
     if mutant.files:
-        found = list(leaves(mutant.gone, ()))
-        return bool(found) and all(_FIELDS.get(str(path[-1])) == value for path, value in found)
-    defaults = known.setdefault(mutant.component, Defaults(tools[mutant.component]))
+        return _empty(mutant.gone)
+    defaults = _of(mutant.component, tools, known)
     ((flag, _),) = mutant.flags.items()
     if isinstance(mutant.gone, tuple):
         return defaults.same_member(flag, *mutant.gone)
     return defaults.same(flag, mutant.gone)
+
+
+def _empty(value: Any, name: str = "") -> bool:
+    """Does a field say nothing but what holds without it? `identity: {}` says something, a list without items does not."""
+    if isinstance(value, dict):
+        return bool(value) and all(_empty(inner, str(key)) for key, inner in value.items())
+    if isinstance(value, list):
+        return all(_empty(inner) for inner in value)
+    return bool(name in _FIELDS and _FIELDS[name] == value)
+
+
+def _of(component: str, tools: Mapping[str, Path], known: dict[str, Defaults]) -> Defaults:
+    if component not in known:
+        known[component] = Defaults(tools[component])
+    return known[component]
+
+
+def repeats_a_removal(mutant: Mutant, tools: Mapping[str, Path], known: dict[str, Defaults]) -> bool:
+    """Is this a flip to the value that a flag has when it is left out? That is asked once."""
+    if mutant.kind != FLIP or mutant.files or len(mutant.flags) != 1:
+        return False
+    defaults = _of(mutant.component, tools, known)
+    ((flag, value),) = mutant.flags.items()
+    return value is not None and "=" not in value and defaults.same(flag, value)

@@ -180,7 +180,7 @@ def content_flips(content: Body) -> Iterator[tuple[Path, str, Body]]:
         yield ("authorizers", i), f"AlwaysAllow in place of authorizers[{i}]", {**content, "authorizers": allowed}
 
 
-_LEVELS = {"None": ("RequestResponse",), "Metadata": ("None", "RequestResponse"), "RequestResponse": ("None",)}
+_LEVELS = {"Metadata": ("None", "RequestResponse"), "RequestResponse": ("None",)}
 
 
 def _worse_fields(path: Path, value: Any) -> tuple[Any, ...]:
