@@ -15,10 +15,10 @@ from ringfence.host import TreeFile, forms
 from ringfence.model import Bundle
 from ringfence.spec.hostpaths import HostPaths, host_paths
 
-MANAGED: dict[str, dict[str, str]] = {
+MANAGED: dict[str, dict[str, Any]] = {
     "eks": {"by": "a setting of Amazon's"},
     "gke": {"statement": "The provider documents that it does this.", "source": "GKE documentation, A page"},
-    "aks": {},
+    "aks": {"undocumented": True},
 }
 COMPONENTS: dict[str, dict[str, Any]] = {
     "kube-apiserver": {

@@ -73,7 +73,7 @@ def _shown(file: FilePath) -> str:
     return "/".join(("templates", *file.parts[-3:]))
 
 
-_FORMAT = 3  # of what is kept: raise it when a document is read or judged in another way
+_FORMAT = 4  # of what is kept: raise it when a document is read or judged in another way
 
 
 def _read(file: FilePath, cache: FilePath | None, schema: str) -> dict[str, Any]:
@@ -108,7 +108,8 @@ def _control(data: dict[str, Any], file: FilePath) -> Control:
 
 
 def _managed(data: dict[str, Any]) -> Managed:
-    return Managed(data.get("by") or "", " ".join((data.get("statement") or "").split()), data.get("source") or "")
+    said = {key: " ".join((data.get(key) or "").split()) for key in ("by", "statement", "source")}
+    return Managed(**said, kept=data.get("kept", True), undocumented=data.get("undocumented", False))
 
 
 def _param(name: str, data: dict[str, Any]) -> Param:
@@ -194,6 +195,12 @@ def _plane_errors(control: Control) -> Iterator[str]:
     for name, managed in control.managed.items():
         if bool(managed.statement) is not bool(managed.source):
             yield f"managed.{name} needs statement and source, or neither"
+        if not (managed.by or managed.statement or managed.undocumented):
+            yield f"managed.{name} says nothing: give it by, statement and source, or `undocumented: true`"
+        if managed.undocumented and (managed.by or managed.statement):
+            yield f"managed.{name} is undocumented, and says something all the same"
+        if managed.by and not managed.kept:
+            yield f"managed.{name}: by says what keeps the promise, and kept that nothing does"
 
 
 # Which types a floor can be measured on; `free` and `deny` fit all.

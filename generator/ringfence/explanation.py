@@ -43,6 +43,8 @@ def about_control(control: Control, one: ResolvedControl | None = None, bundle: 
         lines += [f"requires    {', '.join(control.requires)}"]
     lines += ["references", *(f"  {FRAMEWORKS[f]}: {', '.join(n)}" for f, n in control.references.items())]
     lines += ["emits", *(f"  {emit_line(e)}" for e in control.emits)]
+    if control.managed:
+        lines += ["where others own the hosts", *(f"  {name}: {said}" for name, said in control.managed.items())]
     if control.params:
         lines.append("parameters")
     for param in control.params.values():

@@ -103,17 +103,27 @@ class Emit:
 
 
 class Managed(NamedTuple):
-    """What a provider that owns the control plane does instead of a control; each may be empty."""
+    """What a provider that owns the control plane does instead of a control."""
 
-    by: str  # its setting that keeps the promise; empty where it is the provider's own affair
-    statement: str  # what it documents; empty where it documents nothing
+    by: str  # what keeps the promise there, a setting or an object of ours; empty where it is the provider's own affair
+    statement: str  # what it documents; empty where nothing was found
     source: str
+    kept: bool  # False: by that statement the promise is not kept
+    undocumented: bool  # somebody looked, and found no statement
+
+    @property
+    def verdict(self) -> str:
+        """In the words of `host/provider.yaml`; none of them means that ringfence proved anything."""
+        if self.by:
+            return "equivalent"
+        if not self.statement:
+            return "provider-owned, undocumented"
+        return "provider-owned" if self.kept else "provider-owned, not kept"
 
     def __str__(self) -> str:
         """The mapping in one line."""
-        if self.by:
-            return f"mapped: {self.by}"
-        return f"provider-owned: {self.statement} ({self.source})" if self.statement else "provider-owned, undocumented"
+        documented = f"{self.statement} ({self.source})" if self.statement else ""
+        return ": ".join(filter(None, (self.verdict, "; ".join(filter(None, (self.by, documented))))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,6 +238,10 @@ def _section(control: Control) -> Iterator[str]:
     for emit in control.emits:
         link = f"[`{emit.template}`](../templates/{control.domain}/{control.id}/{emit.template})"
         yield f"  - {link if emit.template else f'rule `{emit.invariant}`'}: {_escape(emit_words(emit))}"
+    if control.managed:
+        yield "- Where others own the hosts:"
+    for name, said in control.managed.items():
+        yield f"  - {name}: {_escape(str(said))}"
     yield f"- Proved by: {proof_line(control)}"
     for pair in probes(control):
         yield f"  - {_escape(pair['name'])}: refused because of `{_cell(pair['reason'])}`; its twin is admitted"

@@ -67,7 +67,7 @@ def test_a_managed_cluster_has_an_empty_plan(tmp_path: Path, monkeypatch: pytest
     assert plan(bundle_of(tmp_path, "eks")) == HostPlan()
 
 
-MANAGED = {"eks": {}, "gke": {}, "aks": {}}
+MANAGED: dict[str, dict[str, Any]] = {p: {"undocumented": True} for p in ("eks", "gke", "aks")}
 
 
 def two(root: Path, first: dict[str, Any], second: dict[str, Any], **rows: Any) -> Path:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import hostplane
 import pytest
 from catalogues import Command
 from helpers import ROOT, write_cluster
@@ -12,17 +14,24 @@ from hostplane import bundle_of, catalogue, tree_of
 
 from ringfence.build import Builder
 from ringfence.documents import load
+from ringfence.errors import RingfenceError
 from ringfence.model import Stage
 
 PROVIDERS = ("eks", "gke", "aks")
-WANTED = {
-    "eks": {"status": "mapped", "by": "a setting of Amazon's"},
+VERDICTS = ("equivalent", "provider-owned", "provider-owned, not kept", "provider-owned, undocumented")
+DOCUMENTS = {
+    "eks": ("Amazon EKS ", "awslabs/amazon-eks-ami, "),
+    "gke": "GKE documentation, ",
+    "aks": "AKS documentation, ",
+}
+WANTED: dict[str, dict[str, str]] = {
+    "eks": {"verdict": "equivalent", "by": "a setting of Amazon's"},
     "gke": {
-        "status": "provider-owned",
+        "verdict": "provider-owned",
         "statement": "The provider documents that it does this.",
         "source": "GKE documentation, A page",
     },
-    "aks": {"status": "provider-owned, undocumented"},
+    "aks": {"verdict": "provider-owned, undocumented"},
 }
 
 
@@ -52,11 +61,11 @@ def test_every_shipped_control_of_the_host_plane_is_accounted_for(tmp_path: Path
     selected = {c.id for c in bundle.controls if c.control.managed and c.stage is not Stage.OFF}
     assert {row["control"] for row in found} == selected
     for row in found:
-        assert row["status"] in ("mapped", "provider-owned", "provider-owned, undocumented")
-        assert ("by" in row) is (row["status"] == "mapped")
-        if row["status"] == "provider-owned":
+        assert row["verdict"] in VERDICTS
+        assert ("by" in row) is (row["verdict"] == "equivalent")
+        assert ("statement" in row) is ("source" in row)
+        if row["verdict"] in ("provider-owned", "provider-owned, not kept"):
             assert row["statement"]
-            assert row["source"]
 
 
 def test_statements_name_a_page_and_no_address() -> None:
@@ -64,7 +73,47 @@ def test_statements_name_a_page_and_no_address() -> None:
         for provider, managed in control.managed.items():
             where = f"{control.id}, {provider}"
             assert "://" not in f"{managed.by}{managed.statement}{managed.source}", where
-            assert bool(managed.statement) is bool(managed.source), where
+            if managed.statement:
+                assert managed.source.startswith(DOCUMENTS[provider]), where
+
+
+def test_an_equivalent_is_an_object_of_ours_or_a_setting_that_a_page_documents() -> None:
+    for control in Builder().catalog:
+        for provider in control.managed.keys() & set(PROVIDERS):
+            managed = control.managed[provider]
+            if managed.by and not managed.by.startswith(("this control's own", "labels alone: psa-")):
+                assert managed.statement, f"{control.id}, {provider}"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "managed.aks says nothing: give it by, statement and source, or `undocumented: true`"),
+        ({"statement": "It does all of this."}, "managed.aks needs statement and source, or neither"),
+        ({"by": "a setting", "undocumented": True}, "managed.aks is undocumented, and says something all the same"),
+        ({"by": "a setting", "kept": False}, "managed.aks: by says what keeps the promise, and kept that nothing does"),
+    ],
+)
+def test_a_control_that_leaves_a_provider_open_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], said: str
+) -> None:
+    monkeypatch.setitem(hostplane.MANAGED, "aks", given)
+    catalogue(tmp_path / "catalogue", monkeypatch, "aks")
+    with pytest.raises(RingfenceError) as found:
+        bundle_of(tmp_path, "aks")
+    assert said in str(found.value)
+
+
+def test_a_promise_that_is_not_kept_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_ = {
+        "statement": "The provider documents that it doesn't.",
+        "source": "AKS documentation, A page",
+        "kept": False,
+    }
+    monkeypatch.setitem(hostplane.MANAGED, "aks", open_)
+    catalogue(tmp_path / "catalogue", monkeypatch, "aks")
+    found = load(tree_of(bundle_of(tmp_path, "aks"))["provider.yaml"].text, "provider.yaml").value["controls"]
+    assert [row["verdict"] for row in found] == ["provider-owned, not kept"]
 
 
 @pytest.fixture
@@ -98,6 +147,15 @@ def test_explain_says_it(ringfence: Command) -> None:
     done = ringfence("explain", "demo-host")
     assert done.code == 0
     assert "provider-owned: The provider documents that it does this. (GKE documentation, A page)" in done.out
+
+
+def test_explain_says_it_without_a_cluster_for_every_provider(ringfence: Command, tmp_path: Path) -> None:
+    (tmp_path / "cluster.yaml").unlink()
+    done = ringfence("explain", "demo-host")
+    assert done.code == 0
+    assert "  eks: equivalent: a setting of Amazon's\n" in done.out
+    assert "  gke: provider-owned: The provider documents that it does this. (GKE documentation, A page)\n" in done.out
+    assert "  aks: provider-owned, undocumented\n" in done.out
 
 
 def test_the_shipped_example_has_it() -> None:

@@ -196,7 +196,7 @@ def _provider(query: _Query) -> Rows:
             place=Place(cluster.file),
             hint="list provider is for kubernetes.distribution eks, gke and aks",
         )
-    keys = ("control", "stage", "status", "by", "statement", "source", "title")
+    keys = ("control", "stage", "verdict", "by", "statement", "source", "title")
     for row in provider_rows(query.resolution.controls, cluster.distribution):
         yield {key: row.get(key, "") for key in keys}
 

@@ -1,7 +1,7 @@
 """EKS, GKE and AKS: for each control of the host plane, what the provider's setting or its documentation gives.
 
-A control counts as kept by nobody until somebody says so: mapped to a setting, provider-owned with the documented
-statement, or provider-owned and undocumented.
+A row's verdict is `equivalent` (what keeps the promise there stands in `by`), `provider-owned` with the documented
+statement, `provider-owned, not kept` where that statement says so, or `provider-owned, undocumented`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from ringfence.documents import dump
 from ringfence.host.files import TreeFile
-from ringfence.model import Bundle, Managed, ResolvedControl, Stage
+from ringfence.model import Bundle, ResolvedControl, Stage
 
 _HEADER = "# Controls of the host plane that this cluster's provider owns. None of them is proved by ringfence.\n"
 
@@ -35,15 +35,9 @@ def provider_rows(controls: tuple[ResolvedControl, ...], provider: str) -> Itera
             "control": one.id,
             "title": one.control.title,
             "stage": one.stage.value,
-            "status": _status(managed),
+            "verdict": managed.verdict,
             "by": managed.by,
             "statement": managed.statement,
             "source": managed.source,
         }
         yield {k: v for k, v in row.items() if v}
-
-
-def _status(managed: Managed) -> str:
-    if managed.by:
-        return "mapped"
-    return "provider-owned" if managed.statement else "provider-owned, undocumented"

@@ -113,12 +113,18 @@ class ManagedDocument(Model):
     """What a provider that owns the control plane does instead of a control of the host plane."""
 
     by: Line | None = Field(
-        default=None, description="The provider's setting that keeps the promise; left out where the provider owns it."
+        default=None,
+        description="What keeps the promise there: a setting of the provider's, or an object of this catalogue. "
+        "Left out where it is the provider's own affair.",
     )
     statement: Annotated[str, Field(min_length=10, max_length=600)] | None = Field(
-        default=None, description="What the provider documents, in our words; left out where it documents nothing."
+        default=None, description="What the provider documents, in our words."
     )
     source: Line | None = Field(default=None, description="Where: document and page title, no address.")
+    kept: bool = Field(default=True, description="False: by that statement the promise is not kept.")
+    undocumented: bool = Field(
+        default=False, description="True: the provider owns it, and no statement was found in its documentation."
+    )
 
 
 Provider = Literal["eks", "gke", "aks", "rke2", "k3s", "talos"]
