@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ringfence.sandbox.state import Record
 
 _NOT_RUNNING = 1
+_APPLY = "--server-side --field-manager=ringfence --force-conflicts"  # docs/usage.md tells why
 _TIMEOUT = 90.0  # seconds; a quiet machine takes ten
 
 state_option = click.option(
@@ -65,6 +66,8 @@ def up(file: str | None, state: str | None, scheduler: bool, timeout: float, out
         console.data(f"export KUBECONFIG={shlex.quote((record.access or {})['kubeconfig'])}\n")
     console.say(f"sandbox {record.cluster}: {how}, Kubernetes {record.kubernetes} at {record.server}")
     _say_substitutions(record)
+    if how == starting.STARTED and output == "text":
+        _say_next(shlex.quote(shown(source)), given=state)
 
 
 @command.command("down", short_help="End it and remove what it left.")
@@ -106,6 +109,14 @@ def status(file: str | None, state: str | None, output: str) -> int:
         if not found:
             console.say("no sandbox; start one with `ringfence sandbox up`")
     return 0 if found and all(r.healthy for _, r in found) else _NOT_RUNNING
+
+
+def _say_next(cluster: str, given: str | None) -> None:
+    """A sandbox starts empty: what of the tree is to be in force must be applied, as to any cluster."""
+    keys = "" if given else " --sandbox"  # verify looks for sandboxes in the usual place
+    console.say("next: put the tree in force, and see that it is, with KUBECONFIG as above")
+    console.say(f"  ringfence render {cluster} -o - | kubectl apply {_APPLY} -f -")
+    console.say(f"  ringfence verify {cluster}{keys}")
 
 
 def _source(file: str | None) -> Path:
@@ -217,7 +228,12 @@ def _say_substitutions(record: Record) -> None:
         also = f" and {len(others)} stand-in{'s' if len(others) > 1 else ''}" if others else ""
         console.say(f"{len(found)} substitutions{also} (-v lists them; docs/sandbox.md says why)")
         return
-    rows = [(s["where"], s["what"], s["was"] or "(nothing)", s["now"], s["reason"]) for s in found]
+    root = (record.access or {}).get("root", "")
+    moved = [s for s in found if root and s["now"] == root + s["was"]]  # -o json has each of them
+    rest = [s for s in found if s not in moved]
+    rows = [(s["where"], s["what"], s["was"] or "(nothing)", s["now"], s["reason"]) for s in rest]
+    if moved:
+        rows.append(("every component", f"{len(moved)} paths", "/...", f"{root}/...", moved[0]["reason"]))
     console.table(["where", "what", "generated", "here", "because"], rows)
     if others:
         console.table(["what", "stands in for", "because"], [(s["what"], s["for"], s["reason"]) for s in others])
