@@ -156,6 +156,7 @@ def test_what_rbac_refuses_is_asked_by_reviews_with_explicit_groups(tmp_path: Pa
     [
         (pair(ring="cni"), {}, State.NOT_PROVABLE_HERE, "ring cni: a cluster whose network plugin enforces policies"),
         (pair(params="{level: low}"), {}, State.NOT_APPLICABLE, "for level: low; here it is high"),
+        (pair(including="{level: [{users: [nobody]}]}"), {}, State.NOT_APPLICABLE, "for level with [{'users': ['nobody']}]"),
         (pair(stage="[audit]"), {}, State.NOT_APPLICABLE, "for stage audit; here it is at enforce"),
         (pair(when="{cni: [cilium]}"), {}, State.NOT_APPLICABLE, "for cni cilium"),
         (pair(kubernetes='">=1.99"'), {}, State.NOT_APPLICABLE, "for Kubernetes >=1.99"),
@@ -163,6 +164,7 @@ def test_what_rbac_refuses_is_asked_by_reviews_with_explicit_groups(tmp_path: Pa
         (pair(), {"stage": '"off"'}, State.NOT_APPLICABLE, "its stage is off: "),
         (pair(), {"emits": ">=1.99"}, State.NOT_APPLICABLE, "it emits nothing on kubeadm with Kubernetes 1.36"),
         (pair(BAD.replace("<tenant>", "<staging>")), {}, State.NOT_APPLICABLE, "cluster.yaml has no namespace of tier staging"),
+        (pair("{kubelet: {}}"), {}, State.NOT_PROVABLE_HERE, "only a sandbox has the cluster's CA key"),
     ],
 )  # fmt: skip
 def test_what_is_not_asked_says_why(tmp_path: Path, text: str, more: dict[str, Any], state: State, why: str) -> None:
@@ -170,6 +172,31 @@ def test_what_is_not_asked_says_why(tmp_path: Path, text: str, more: dict[str, A
     assert found.state is state
     assert found.detail.startswith(why)
     assert not [a for a in stub.asked if a.path.endswith("/pods")]
+
+
+def test_a_request_that_makes_objects_each_time_is_not_made_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who = "{service_account: '<own>/<probe>', deleted: true}"
+    text = pair(f"{{who: {who}, verb: list, resource: configmaps, namespace: <own>}}", reason="401")
+    resolution, stub = resolved(tmp_path, text), Stub()
+    with session(stub) as one:
+        (found,) = run_pairs(one, resolution, ["demo-one"], patience=0, settling=0.3)
+    assert found.state is State.FAILED
+    assert 1 < len([a for a in stub.asked if a.path.endswith("/configmaps")]) < 10
+
+
+def test_a_warning_is_held_to(tmp_path: Path) -> None:
+    text = pair(
+        "{verb: create, resource: configmaps, namespace: <tenant>, base: configmap, warned: careful}",
+        reason="warned: of nothing",
+        admit="{base: configmap, over: {data: {loud: 'yes'}}}",
+    )
+    said = {"Warning": '299 - "be careful"'}
+    found, _ = verdict(
+        tmp_path, text, lambda a: (201, a.body, said) if a.body and "loud" in a.body.get("data", ()) else None
+    )
+    assert found.state is State.PROVED, found.detail
 
 
 RULES = "{who: {rules: [{apiGroups: [''], resources: [configmaps], verbs: [create]}]}, verb: create, resource: configmaps, namespace: <tenant>, base: configmap}"
