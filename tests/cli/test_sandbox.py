@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from helpers import write_cluster
 
+from ringfence.cli.sandbox import _version
 from ringfence.sandbox.state import Folder, Record
 
 
@@ -96,3 +97,12 @@ def test_up_of_an_unknown_minor_is_one_error(cli, kept, tmp_path):
     assert done.code == 65
     assert '"1.31" is not a valid choice; choose one of: 1.32, 1.33' in done.err
     assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("was", "said"),
+    [("", "v1.36.4"), ("v1.36.1", "v1.36.4"), ("stable-1.36", "v1.36.4"), ("stable-1.37", "v1.36.4 in place of 1.37")],
+)
+def test_another_minor_than_the_clusters_is_said(was, said):
+    row = {"where": "host/kubeadm.yaml", "what": "kubernetesVersion", "was": was, "now": "v1.36.4", "reason": "x"}
+    assert _version(Record(kubernetes="v1.36.4", substitutions=[row])) == said

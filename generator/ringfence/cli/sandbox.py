@@ -64,7 +64,7 @@ def up(file: str | None, state: str | None, scheduler: bool, timeout: float, out
         console.data(json.dumps(facts, indent=2) + "\n")
     else:
         console.data(f"export KUBECONFIG={shlex.quote((record.access or {})['kubeconfig'])}\n")
-    console.say(f"sandbox {record.cluster}: {how}, Kubernetes {record.kubernetes} at {record.server}")
+    console.say(f"sandbox {record.cluster}: {how}, Kubernetes {_version(record)} at {record.server}")
     _say_substitutions(record)
     if how == starting.STARTED and output == "text":
         _say_next(shlex.quote(shown(source)), given=state)
@@ -109,6 +109,14 @@ def status(file: str | None, state: str | None, output: str) -> int:
         if not found:
             console.say("no sandbox; start one with `ringfence sandbox up`")
     return 0 if found and all(r.healthy for _, r in found) else _NOT_RUNNING
+
+
+def _version(record: Record) -> str:
+    """The version that runs, and that of cluster.yaml where it is another minor."""
+    given = next((s["was"] for s in record.substitutions if s["what"] == "kubernetesVersion"), "")
+    minor = given.removeprefix("stable-").removeprefix("v")
+    same = not minor or f"{minor}.".startswith(record.kubernetes.removeprefix("v").rpartition(".")[0] + ".")
+    return record.kubernetes if same else f"{record.kubernetes} in place of {minor}"
 
 
 def _say_next(cluster: str, given: str | None) -> None:
