@@ -83,3 +83,15 @@ def test_trap_46_nobody_is_made_one_of_system_masters(tmp_path: Path, profile: s
         )
     assert "CertificateSubjectRestriction" in found.flags["kube-apiserver"]["enable-admission-plugins"]
     assert found.file("seal-admin-kubeconfigs") is not None, "and the certificate that is one is put away"
+
+
+@PROFILES
+def test_trap_47_roles_of_ours_extend_no_other_and_gather_none(tmp_path: Path, profile: str) -> None:
+    bundle = built(tmp_path, profile=profile)
+    roles = [m.body for m in bundle if m.kind == "ClusterRole"]
+    assert roles
+    for role in roles:
+        assert "aggregationRule" not in role
+        assert not [k for k in role["metadata"].get("labels", {}) if "aggregate-to-" in k]
+    guards = [m for m in bundle if "rbac-no-aggregation" in m.shape.controls]
+    assert bool(guards) is (profile != "baseline"), "the baseline leaves operators alone"
