@@ -25,6 +25,23 @@ _MOOT = {
     "peer-auto-tls": "peer-cert-file",
     "peer-client-cert-auth": "peer-trusted-ca-file",
 }
+HOST = "host"  # in place of a component: what lies on a host and no component reads
+# Name of a script → what of it somebody might leave out, and what is then left.
+_SCRIPTS = {"seal-admin-kubeconfigs": ("super-admin.conf admin.conf", "admin.conf")}
+_TOKENS = "/etc/kubernetes/ringfence/tokens.csv"
+# What a control keeps away by emitting nothing.
+_MISTAKES = {
+    "apiserver-no-static-tokens": (
+        Mutant(
+            "apiserver-no-static-tokens",
+            FLIP,
+            "kube-apiserver with --token-auth-file",
+            component="kube-apiserver",
+            flags={"token-auth-file": _TOKENS},
+            files={_TOKENS: "ringfence-static-token,somebody,1\n"},
+        ),
+    ),
+}
 _WORSE = {
     "root-ca-file": {"/etc/kubernetes/pki/ca.crt": "/etc/kubernetes/pki/etcd/ca.crt"},
     "tls-min-version": {"VersionTLS13": "VersionTLS12", "VersionTLS12": "VersionTLS10"},
@@ -34,6 +51,7 @@ _WORSE = {
 
 def of_host_plane(bundle: Bundle, control: ResolvedControl) -> Iterator[Mutant]:
     """Removals and flips of the flags and file fields that the control set, of components that run in a sandbox."""
+    yield from _MISTAKES.get(control.id, ())
     for manifest in bundle.host:
         if control.id not in manifest.shape.controls:
             continue
@@ -43,6 +61,17 @@ def of_host_plane(bundle: Bundle, control: ResolvedControl) -> Iterator[Mutant]:
             yield from _of_flags(control.id, manifest.name, body.get("flags", {}), own)
         elif manifest.kind == "File" and body.get("component") and "content" in body:
             yield from _of_file(control.id, manifest, body)
+        elif manifest.name in _SCRIPTS:
+            yield from _of_script(control.id, manifest.name, body)
+
+
+def _of_script(control: str, name: str, body: Body) -> Iterator[Mutant]:
+    """Of a script that probes run below a copy of the host."""
+    right, wrong = _SCRIPTS[name]
+    assert right in body["text"], name
+    yield Mutant(control, REMOVAL, f"{name} gone", component=HOST, files={body["path"]: ""})
+    changed = body["text"].replace(right, wrong)
+    yield Mutant(control, FLIP, f"{name} with {wrong} alone", component=HOST, files={body["path"]: changed})
 
 
 # ------------------------------------------------------------------------------------------------------------ flags

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,7 @@ from typing import Any
 
 from cluster.aging import Aged
 from cluster.applying import Applier
+from cluster.hostmutants import HOST
 from cluster.mutants import Mutant
 
 from ringfence.build import Resolution
@@ -134,7 +137,8 @@ class Bed:
         """API servers beside the sandbox's own, some at a time; of other components the sandbox's own, one by one."""
         with ThreadPoolExecutor(_WORKERS) as pool:
             yield from pool.map(self._beside, [m for m in mutants if m.component == API])
-        others = sorted((m for m in mutants if m.component != API), key=lambda m: m.component)
+        yield from map(self._on_host, [m for m in mutants if m.component == HOST])
+        others = sorted((m for m in mutants if m.component not in (API, HOST)), key=lambda m: m.component)
         for component, alike in itertools.groupby(others, key=lambda m: m.component):
             try:
                 yield from map(self._instead, alike)
@@ -155,7 +159,7 @@ class Bed:
 
     def _beside(self, mutant: Mutant) -> Result:
         start = time.monotonic()
-        files = {path: dump(content) for path, content in mutant.files.items()}
+        files = {path: text if isinstance(text, str) else dump(text) for path, text in mutant.files.items()}
         try:
             with self._second(mutant.flags, files) as session:
                 by = self.red(session, mutant.control)
@@ -163,6 +167,17 @@ class Bed:
                 by = self._ages(mutant.flags)
         except RingfenceError as bad:
             by = f"the API server doesn't start: {' '.join(bad.message.split())[:300]}"
+        return Result(mutant, bool(by), by, time.monotonic() - start)
+
+    def _on_host(self, mutant: Mutant) -> Result:
+        """Of files that only probes read or run."""
+        start = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            root = shutil.copytree(self.plane.folder.root, Path(folder) / "root", symlinks=True)
+            for path, text in mutant.files.items():
+                (root / path.lstrip("/")).write_text(str(text))
+            with Session(replace(self.access, root=root)) as session:
+                by = self.red(session, mutant.control)
         return Result(mutant, bool(by), by, time.monotonic() - start)
 
     def _ages(self, flags: Mapping[str, str | None]) -> str:

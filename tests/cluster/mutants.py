@@ -39,7 +39,7 @@ class Mutant:
     objects: tuple[tuple[Manifest, Body | None], ...] = ()
     component: str = ""
     flags: Mapping[str, str | None] = field(default_factory=dict)
-    files: Mapping[str, Body] = field(default_factory=dict)  # path on the host -> its content
+    files: Mapping[str, Body | str] = field(default_factory=dict)  # path on the host -> its content, or text
     moot: str = ""  # another flag that makes this one moot
     gone: Any = None  # of a removal on the host: a flag's text, a member and its value, or a field
 

@@ -66,7 +66,7 @@ def test_another_channel_takes_over_who_asks_alone(tmp_path: Path) -> None:
     [
         (
             "{who: nobody}",
-            "refuse: it asks for nothing; write verb and resource, path, tls, etcd, kubelet or discovery",
+            "refuse: it asks for nothing; write verb and resource, path, tls, etcd, kubelet, kubeconfig or discovery",
         ),
         ("{verb: get}", "refuse: verb without resource; add resource: plural[.group]"),
         (f"{{{POD}s}}", 'refuse: there is no base "pods"; did you mean "pod"?'),

@@ -67,6 +67,7 @@ def joined(folder: Folder, record: Record, keys: Keys, cluster: Cluster) -> Acce
             KeyPair(Path(keys.etcd_cert), Path(keys.etcd_key)),
         ),
         audit_log=Path(keys.audit_log) if keys.audit_log else None,
+        root=Path(keys.root),
         version=".".join(record.kubernetes.removeprefix("v").split(".")[:2]),
     )
 

@@ -54,4 +54,5 @@ class Access:
     issuer: Issuer | None = None
     etcd: Etcd | None = None
     audit_log: Path | None = None
+    root: Path | None = None  # the host's file system
     version: str | None = None  # the minor that a sandbox runs in place of cluster.yaml's, such as "1.36"

@@ -16,7 +16,8 @@ from ringfence.spec.judge import judge
 
 Request = Mapping[str, Any]
 
-CHANNELS = ("verb", "path", "tls", "discovery", "etcd", "kubelet")  # the first of these keys that a request has
+# The first of these keys that a request has.
+CHANNELS = ("verb", "path", "tls", "discovery", "etcd", "kubelet", "kubeconfig")
 _OF_CHANNEL = {  # keys that only make sense on one channel
     "verb": {
         *("verb", "resource", "namespace", "name", "base", "object", "dry_run", "by", "times", "returns"),
@@ -27,6 +28,7 @@ _OF_CHANNEL = {  # keys that only make sense on one channel
     "discovery": {"discovery"},
     "etcd": {"etcd"},
     "kubelet": {"kubelet"},
+    "kubeconfig": {"kubeconfig"},
 }
 
 
@@ -120,7 +122,7 @@ def _problems(request: Request) -> Iterator[tuple[str, str | None]]:
     """Message and hint for each thing that can't be asked so."""
     found = channel(request)
     if not found:
-        yield "it asks for nothing", "write verb and resource, path, tls, etcd, kubelet or discovery"
+        yield "it asks for nothing", "write verb and resource, path, tls, etcd, kubelet, kubeconfig or discovery"
         return
     foreign = sorted(_given(request) - _OF_CHANNEL[found] - {"who"})
     if foreign:

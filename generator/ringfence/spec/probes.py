@@ -80,6 +80,12 @@ class Kubelet(Model):
     )
 
 
+class Kubeconfig(Model):
+    """A kubeconfig of a host whose installation's are put away; refused when there is none, or nobody takes it."""
+
+    path: Line
+
+
 class Discovery(Model):
     """Group-versions that the API server serves; refused when there is none of this stability."""
 
@@ -101,7 +107,7 @@ class Audited(Model):
 
 
 class Request(Model):
-    """One request of a pair, by one channel: verb and resource, path, tls, etcd, kubelet, or discovery."""
+    """One request of a pair, by one channel: verb and resource, path, tls, etcd, kubelet, kubeconfig, or discovery."""
 
     who: Who | None = Field(
         default=None,
@@ -125,6 +131,7 @@ class Request(Model):
     etcd: EtcdRead | None = None
     discovery: Discovery | None = None
     kubelet: Kubelet | None = None
+    kubeconfig: Kubeconfig | None = None
     returns: Any = Field(default=None, description="Fields the answer must hold, else the request counts as refused.")
     method: Literal["GET", "HEAD", "POST"] | None = Field(default=None, description="With path; default: GET.")
     contains: Line | None = Field(default=None, description="Text the answer must hold, else it counts as refused.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ringfence.probes.channels import discovery, etcd, handshake, kubelet, objects, review, url
+from ringfence.probes.channels import discovery, etcd, handshake, kubeconfigs, kubelet, objects, review, url
 from ringfence.probes.outcome import Outcome
 from ringfence.probes.pairs import Request, channel
 from ringfence.probes.scene import Scene
@@ -16,6 +16,7 @@ _CHANNELS: Mapping[str, Callable[[Scene, Request], Outcome]] = {
     "discovery": discovery.perform,
     "etcd": etcd.perform,
     "kubelet": kubelet.perform,
+    "kubeconfig": kubeconfigs.perform,
 }
 
 
