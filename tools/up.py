@@ -28,6 +28,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "generator"))
 
+from ringfence.spec.facts import Cluster  # noqa: E402
+
 from ringfence.errors import RingfenceError  # noqa: E402 # this checkout's, whatever is installed
 from ringfence.spec.read import read_cluster  # noqa: E402
 
@@ -82,21 +84,24 @@ def prepare(folder: Path, program: Path = PROJECT) -> Path:
     return folder / "project"
 
 
-def up(cluster: Path) -> None:
-    """All the steps; raises StepError for one that failed."""
-    name = read_cluster(cluster / "cluster.yaml", str(cluster / "cluster.yaml")).name
+def up(folder: Path) -> None:
+    """All the steps for the cluster.yaml of a folder; raises StepError for one that failed."""
+    cluster = read(folder)
     programs = provide()
-    say(f"1/3 a control plane of the host files of {cluster}")
-    sandbox = json.loads(ringfence("sandbox", "up", str(cluster), "-o", "json"))
-    access, folder = sandbox["access"], STACKS / name
-    with alone(folder):
-        say(f"2/3 pulumi up, its state in {folder.relative_to(ROOT)}/stack")
-        apply(
-            cluster, folder / "stack", environment(folder / "stack", programs, access["kubeconfig"]), access["ca_cert"]
-        )
+    say(f"1/3 a control plane of the host files of {folder}")
+    access = json.loads(ringfence("sandbox", "up", str(folder), "-o", "json"))["access"]
+    place = STACKS / cluster.name
+    with alone(place):
+        say(f"2/3 pulumi up; its state lies in {(place / 'stack').relative_to(ROOT)}")
+        apply(folder, place / "stack", environment(place / "stack", programs, access["kubeconfig"]), access["ca_cert"])
     say("3/3 ringfence verify")
-    ringfence("verify", str(cluster), "--sandbox", shown=True)
-    tell(cluster, access)
+    ringfence("verify", str(folder), "--sandbox", shown=True)
+    tell(folder, cluster.namespaces[0].name, access)
+
+
+def read(folder: Path) -> Cluster:
+    """The cluster.yaml of a folder."""
+    return read_cluster(folder / "cluster.yaml", str(folder / "cluster.yaml"))
 
 
 def provide() -> dict[str, Path]:
@@ -120,25 +125,25 @@ def apply(cluster: Path, folder: Path, env: Mapping[str, str], authority: str) -
     pulumi(folder, env, "config", "set", "asOf", AS_OF)
     if any((folder / "state").rglob("locks/*/*/*/*.json")):  # of a run that was killed: `alone` says that none runs
         pulumi(folder, env, "cancel", "--yes")
-    pulumi(folder, env, "up", "--yes", "--skip-preview", "--suppress-outputs", shown=True)
+    said = pulumi(folder, env, "up", "--yes", "--skip-preview", "--suppress-outputs", shown=sys.stdout.isatty())
+    say(said[said.find("Resources:") :].strip())
 
 
-def down(cluster: Path) -> None:
+def down(folder: Path) -> None:
     """End the sandbox and remove the stack; a stack without its API server has nothing left to destroy."""
-    name = read_cluster(cluster / "cluster.yaml", str(cluster / "cluster.yaml")).name
-    ringfence("sandbox", "down", str(cluster), shown=True)
-    shutil.rmtree(STACKS / name, ignore_errors=True)
+    ringfence("sandbox", "down", str(folder), shown=True)
+    shutil.rmtree(STACKS / read(folder).name, ignore_errors=True)
 
 
-def tell(cluster: Path, access: dict[str, Any]) -> None:
+def tell(folder: Path, tenant: str, access: dict[str, Any]) -> None:
     """How to look at it, and how to end it."""
-    given = "" if cluster == Path("examples/zero-trust") else f" CLUSTER={cluster}"
+    given = "" if folder == Path("examples/zero-trust") else f" CLUSTER={folder}"
     sys.stdout.write(
-        f"\n{cluster} is up at {access['server']}, and every control that can be proved here is. Look at it:\n"
+        f"\n{folder} is up at {access['server']}, and what can be proved here is proved. Look at it:\n"
         f"  export KUBECONFIG={access['kubeconfig']}\n"
-        "  .venv/bin/kubectl get namespaces --show-labels\n"
-        "  .venv/bin/kubectl create namespace mine --dry-run=server      # refused: ringfence makes namespaces\n"
-        f"change {cluster}/cluster.yaml and run it again: make up{given}\n"
+        "  .venv/bin/kubectl get validatingadmissionpolicies\n"
+        f"  .venv/bin/kubectl -n {tenant} run x --image=x --privileged --dry-run=server    # is refused\n"
+        f"change {folder}/cluster.yaml and run it again: make up{given}\n"
         f"end it: make down{given}\n"
     )
 
@@ -162,9 +167,10 @@ def ringfence(*arguments: str, shown: bool = False) -> str:
     return run([*RINGFENCE, *arguments], ROOT, env, shown=shown, talks=True)
 
 
-def pulumi(folder: Path, env: Mapping[str, str], *arguments: str, shown: bool = False) -> None:
-    """One of Pulumi's commands; what it says is shown when asked for, and when it fails."""
-    run(["pulumi", *arguments, "--non-interactive"], folder / "project", env, shown=shown)
+def pulumi(folder: Path, env: Mapping[str, str], *arguments: str, shown: bool = False) -> str:
+    """One of Pulumi's commands; what it says is shown as it comes when asked for, else when it fails, or returned."""
+    wait = () if shown else ("--non-interactive", "--color", "never")
+    return run(["pulumi", *arguments, *wait], folder / "project", env, shown=shown)
 
 
 def run(command: list[str], place: Path, env: Mapping[str, str], *, shown: bool, talks: bool = False) -> str:
@@ -174,7 +180,7 @@ def run(command: list[str], place: Path, env: Mapping[str, str], *, shown: bool,
         [program, *command[1:]],
         cwd=place,
         env=env,
-        stdin=subprocess.DEVNULL,
+        stdin=None if shown else subprocess.DEVNULL,
         stdout=None if shown else subprocess.PIPE,
         stderr=None if shown or talks else subprocess.PIPE,
         text=True,
