@@ -20,7 +20,7 @@ DOCUMENTS = sorted(
     if p.is_file()
 )
 _BLOCK = re.compile(r"^```(\S*)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-RUN, CLUSTER = "sh", "sh cluster"
+RUN, CLUSTER, PULUMI = "sh", "sh cluster", "sh pulumi"
 SHOWN_ONLY = {"", "yaml", "text", "console", "json", "svg", "toml"}
 
 
@@ -30,7 +30,7 @@ def blocks(document: Path) -> list[tuple[str, str]]:
 
 def make_workplace(folder: Path) -> Path:
     """A copy of what the documents' commands touch, and a `ringfence` on PATH."""
-    for name in ("examples", "docs", "profiles", "templates"):
+    for name in ("examples", "docs", "profiles", "stacks", "templates"):
         shutil.copytree(ROOT / name, folder / name)
     bin_ = folder / "bin"
     bin_.mkdir()

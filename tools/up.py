@@ -28,9 +28,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "generator"))
 
-from ringfence.spec.facts import Cluster  # noqa: E402
-
 from ringfence.errors import RingfenceError  # noqa: E402 # this checkout's, whatever is installed
+from ringfence.spec.facts import Cluster  # noqa: E402
 from ringfence.spec.read import read_cluster  # noqa: E402
 
 PROJECT = ROOT / "stacks" / "bootstrap"
@@ -92,7 +91,7 @@ def up(folder: Path) -> None:
     access = json.loads(ringfence("sandbox", "up", str(folder), "-o", "json"))["access"]
     place = STACKS / cluster.name
     with alone(place):
-        say(f"2/3 pulumi up; its state lies in {(place / 'stack').relative_to(ROOT)}")
+        say(f"2/3 pulumi up; its state lies in {os.path.relpath(place / 'stack', ROOT)}")
         apply(folder, place / "stack", environment(place / "stack", programs, access["kubeconfig"]), access["ca_cert"])
     say("3/3 ringfence verify")
     ringfence("verify", str(folder), "--sandbox", shown=True)

@@ -196,6 +196,13 @@ class Telling:
         self.told["left"] = self.held()
 
 
+def remove(cluster: Applier, *bodies: Body) -> None:
+    """Delete objects, and wait until they are gone with all that is in them."""
+    for body in bodies:
+        cluster.delete(body)
+    wait(lambda: not any(cluster.api.call("GET", cluster.path(b)).ok for b in bodies))
+
+
 def commands(text: str) -> Iterable[list[str]]:
     """The arguments of every `pulumi` command that an error tells to type."""
     for line in text.splitlines():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -96,4 +97,13 @@ def test_pulumi_new_makes_a_stack_that_runs(pulumi: None, pulumi_plane: ControlP
     shutil.copy(document(tmp_path / "doc", "shop"), engine.project / "cluster.yaml")
     plan = engine.preview()
     assert plan["changeSummary"].keys() == {"create"}
+    stack_file = engine.project / "Pulumi.dev.yaml"
+    example = (engine.project / "Pulumi.example.yaml").read_text(encoding="utf-8")
+    stack_file.write_text(f"{stack_file.read_text(encoding='utf-8')}\n{example}", encoding="utf-8")
+    config = json.loads(engine.run("config", "--json").out)
+    assert {k for k, v in config.items() if v["value"] not in ("", "false")} == {
+        "hardening:adopt",
+        "hardening:cluster",
+        "kubernetes:context",
+    }
     assert any("::hardening::" in step["urn"] for step in plan["steps"])

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from commands import CLUSTER, DOCUMENTS, RUN, SHOWN_ONLY, blocks, make_workplace
+from commands import CLUSTER, DOCUMENTS, PULUMI, RUN, SHOWN_ONLY, blocks, make_workplace
 from helpers import ROOT
 
 
@@ -52,7 +52,7 @@ def test_make_targets_exist(document: Path) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_every_block_says_what_it_is(document: Path) -> None:
     kinds = {kind for kind, _ in blocks(document)}
-    assert kinds <= {RUN, CLUSTER, *SHOWN_ONLY}, kinds
+    assert kinds <= {RUN, CLUSTER, PULUMI, *SHOWN_ONLY}, kinds
 
 
 def test_readme_sets_up_with_two_commands() -> None:
