@@ -57,7 +57,7 @@ def test_every_field_of_the_tree_is_what_the_api_server_holds(life: Lives, examp
 @of_every_example
 def test_every_further_field_is_a_known_one(life: Lives, example: str) -> None:
     seen, listed = life(example), fields.read_list()
-    found = {(name, f) for name, body in seen.tree.items() for f in fields.further(body, seen.held[name])}
+    found = [(name, f) for name, body in seen.tree.items() for f in fields.further(body, seen.held[name])]
     unknown = [f"{n}: {f.path} = {f.value!r}" for n, f in found if not fields.explained(listed, n.split("/")[0], f)]
     assert unknown == [], f"what {fields.LIST.name} doesn't explain"
 
