@@ -98,7 +98,7 @@ def test_pulumi_new_makes_a_stack_that_runs(pulumi: None, pulumi_plane: ControlP
     plan = engine.preview()
     assert plan["changeSummary"].keys() == {"create"}
     stack_file = engine.project / "Pulumi.dev.yaml"
-    example = (engine.project / "Pulumi.example.yaml").read_text(encoding="utf-8")
+    example = (made / "Pulumi.example.yaml").read_text(encoding="utf-8")
     stack_file.write_text(f"{stack_file.read_text(encoding='utf-8')}\n{example}", encoding="utf-8")
     config = json.loads(engine.run("config", "--json").out)
     assert {k for k, v in config.items() if v["value"] not in ("", "false")} == {
