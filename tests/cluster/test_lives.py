@@ -302,3 +302,5 @@ def test_what_other_distributions_result_in_starts(tools: Tools, tmp_path: Path,
     )
     with ControlPlane(HostFiles.of_cluster(file), tmp_path / "state", tools) as one:
         assert one.api.client.answers("/readyz")
+        made = [s["for"] for s in one.record.stand_ins if s["what"].startswith("the keys of ")]
+        assert made == (["Talos, which makes its own"] if distribution == "talos" else [])

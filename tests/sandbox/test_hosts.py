@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from helpers import build_tree, write_cluster
 from ringfence.documents import dump, load_all
 from ringfence.errors import InputError
 from ringfence.sandbox.hostfiles import HostFiles
-from ringfence.sandbox.hostkeys import keys_on_host, put_keys, verify_installed
+from ringfence.sandbox.hostkeys import keys_on_host, make_keys, put_keys, stand_ins, verify_installed
 from ringfence.sandbox.kubeadm import Pod, generated_flags, substituted
 from ringfence.sandbox.serving import issuers, kms_endpoints, write_files, write_servers
 from ringfence.sandbox.substitutions import Setting
@@ -62,6 +64,19 @@ def test_a_script_that_changes_more_than_keys_is_refused(tmp_path: Path, install
 def test_a_key_that_no_script_made_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no script of the host files made <generated-on-host:one>"):
         verify_installed(on_host(tmp_path, INSTALLED.replace("b25l", "<generated-on-host:one>")), tmp_path)
+
+
+def test_where_no_script_makes_keys_the_sandbox_does_and_says_so(tmp_path: Path) -> None:
+    one = replace(host(**{PATH: ENCRYPTION}), keys_by="Talos")
+    build_tree(tmp_path, {f"{PATH.lstrip('/')}.template": ENCRYPTION})
+    make_keys(one, tmp_path)
+    verify_installed(one, tmp_path)
+    keys = keys_on_host(one, tmp_path)["secretbox"]
+    assert [len(base64.b64decode(k["secret"])) for k in keys] == [32, 32]
+    assert keys[0]["secret"] != keys[1]["secret"]
+    (said,) = stand_ins(one)
+    assert (said["what"], said["for"]) == (f"the keys of {PATH}", "Talos, which makes its own")
+    assert stand_ins(host(**{PATH: ENCRYPTION})) == []
 
 
 def test_a_script_that_names_placeholders_stays_as_it_is(tmp_path: Path) -> None:

@@ -21,16 +21,21 @@ if TYPE_CHECKING:
     from ringfence.build import Builder
 
 _MANAGED = {"eks": "Amazon EKS", "gke": "Google GKE", "aks": "Azure AKS"}
+_KEYS_BY = {"talos": "Talos"}  # of `talosctl gen secrets`; its hosts run no scripts
 KUBEADM, INSTALL, _FILES = "kubeadm.yaml", "install.sh", "files"
 
 
 @dataclass(frozen=True, slots=True)
 class HostFiles:
-    """`tree` is path below `host/` → text; `name` is the cluster's; `definitions` are of custom kinds that it uses."""
+    """`tree` is path below `host/` → text; `name` is the cluster's; `definitions` are of custom kinds that it uses.
+
+    `keys_by` names who makes the hosts' keys where no script of the host files does.
+    """
 
     name: str
     tree: Mapping[str, str]
     definitions: tuple[Definition, ...] = ()
+    keys_by: str = ""
 
     @classmethod
     def of_cluster(cls, file: Path, shown: str | None = None, builder: Builder | None = None) -> HostFiles:
@@ -49,7 +54,7 @@ class HostFiles:
             )
         files = kubeadm.form(host.plan(bundle), cluster)
         tree = {f.path.removeprefix("host/"): f.text for f in files}
-        return cls(cluster.name, tree, definitions.of_bundle(bundle))
+        return cls(cluster.name, tree, definitions.of_bundle(bundle), _KEYS_BY.get(cluster.distribution, ""))
 
     @property
     def kubeadm(self) -> str:
@@ -78,13 +83,13 @@ class HostFiles:
     def to_json(self) -> str:
         """For the state folder."""
         whole = {"name": self.name, "tree": dict(sorted(self.tree.items())), "definitions": self.definitions}
-        return json.dumps(whole, indent=1)
+        return json.dumps({**whole, "keys_by": self.keys_by}, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> HostFiles:
         """What `to_json` wrote."""
         found = json.loads(text)
-        return cls(found["name"], found["tree"], tuple(found["definitions"]))
+        return cls(found["name"], found["tree"], tuple(found["definitions"]), found["keys_by"])
 
 
 def is_structured(path: str) -> bool:

@@ -22,6 +22,36 @@ _KEY_BYTES = 32  # AES-256 and secretbox alike
 Keys = dict[str, list[dict[str, str]]]  # provider → its keys, the first of which seals
 
 
+def make_keys(host: HostFiles, root: Path) -> None:
+    """Put keys where no script of the host files does: `keys_by` names whom the sandbox stands in for."""
+    for path in _keyed(host):
+        file = root / path.lstrip("/")
+        template = file.with_name(f"{file.name}.template")
+        if template.is_file() and not file.exists():
+            text = PLACEHOLDER.sub(_made, template.read_text())
+            file.touch(mode=0o600)
+            file.write_text(text)
+
+
+def _made(placeholder: re.Match[str]) -> str:
+    """A key for `<generated-on-host:PROVIDER-secret>`, the provider's own name for its key's name."""
+    label = placeholder[0].strip("<>").partition(":")[2]
+    return label.removesuffix("-name") if label.endswith("-name") else _new_key()
+
+
+def stand_ins(host: HostFiles) -> list[dict[str, str]]:
+    """What `make_keys` made, for the sandbox's record."""
+    reason = "no script of ours runs on its hosts"
+    paths = _keyed(host) if host.keys_by else []
+    return [
+        {"what": f"the keys of {p}", "for": f"{host.keys_by}, which makes its own", "reason": reason} for p in paths
+    ]
+
+
+def _keyed(host: HostFiles) -> list[str]:
+    return [path for path, text in host.files.items() if is_structured(path) and PLACEHOLDER.search(text)]
+
+
 def verify_installed(host: HostFiles, root: Path) -> None:
     """InputError where the host's scripts made anything but keys of the generated files, or not all of them."""
     for path, text in host.files.items():

@@ -18,7 +18,7 @@ from ringfence.sandbox import apiserver, definitions, ending, serving, surroundi
 from ringfence.sandbox.apiserver import ApiServer, Changed, Parts
 from ringfence.sandbox.binaries import KMS, Tools
 from ringfence.sandbox.hostfiles import HostFiles
-from ringfence.sandbox.hostkeys import keys_on_host
+from ringfence.sandbox.hostkeys import keys_on_host, stand_ins
 from ringfence.sandbox.kubeadm import COMPONENTS, Pod
 from ringfence.sandbox.ports import choose, lost_a_race
 from ringfence.sandbox.preparing import prepare
@@ -114,7 +114,7 @@ class ControlPlane:
         wait(self.api.child, self._serves_custom_kinds, limit, "serve the custom kinds of the bundle")
         prepared = [s for s in self.record.substitutions if s["where"].startswith("host/")]
         self.record.substitutions = prepared + [a._asdict() for a in applied]
-        self.record.stand_ins = definitions.stand_ins(self.host.definitions)
+        self.record.stand_ins = [*definitions.stand_ins(self.host.definitions), *stand_ins(self.host)]
 
     def _serves_custom_kinds(self) -> bool:
         return definitions.served(self.api.client, self.host.definitions)

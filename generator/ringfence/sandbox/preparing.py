@@ -16,7 +16,7 @@ from ringfence.errors import Place, ToolError
 from ringfence.sandbox import kubeadm, surroundings
 from ringfence.sandbox.binaries import Tools
 from ringfence.sandbox.hostfiles import INSTALL, HostFiles
-from ringfence.sandbox.hostkeys import verify_installed
+from ringfence.sandbox.hostkeys import make_keys, verify_installed
 from ringfence.sandbox.processes import environment, last_lines
 from ringfence.sandbox.state import Folder, Record
 from ringfence.sandbox.substitutions import ADVERTISED, Setting
@@ -50,6 +50,8 @@ def prepare(folder: Folder, host: HostFiles, tools: Tools, *, source: str = "", 
         pod.check(generated[component])
         pod.make_volumes(folder.root)
     _install(folder, host)
+    if host.keys_by:
+        make_keys(host, folder.root)
     verify_installed(host, folder.root)
     record.phase = "prepared"
     folder.write(record)
