@@ -296,7 +296,7 @@ def test_a_disk_that_fills_up_loses_no_object(sandbox: Command) -> None:
 
 
 @pytest.mark.parametrize("distribution", ["rke2", "k3s", "talos"])
-def test_what_other_distributions_result_in_starts(tools: Tools, tmp_path: Path, distribution: str) -> None:
+def test_a_sandbox_of_another_distribution_starts(tools: Tools, tmp_path: Path, distribution: str) -> None:
     file = write_cluster(
         tmp_path / "cluster", profile="restricted", kubernetes={"version": "1.36", "distribution": distribution}
     )

@@ -71,8 +71,14 @@ _SELF_SIGNED = (
     "kubelets of Talos sign their serving certificates themselves unless these are requested and approved; "
     "add the argument with the path of Talos' ca.crt once they are"
 )
+_FLOOR = (
+    "Talos starts kube-apiserver with a floor of its own, TLS 1.3 since 1.13, and then refuses an argument for it; "
+    "Talos 1.12 has TLS 1.2 and takes one, should the promise be more"
+)
 TALOS_FLAGS: Mapping[str, Mapping[str, str]] = {
     "kube-apiserver": {
+        "tls-min-version": _FLOOR,
+        "tls-cipher-suites": _FLOOR,
         **dict.fromkeys((*_API_SERVER, "etcd-servers"), _REFUSED),
         "kubelet-certificate-authority": _SELF_SIGNED,
         "encryption-provider-config": _ENCRYPTED,
