@@ -114,3 +114,12 @@ def test_one_command_at_a_time_even_when_the_folder_is_removed_meanwhile(tmp_pat
         one.clear()
     thread.join(10)
     assert order == ["first", "second"]
+
+
+def test_an_ended_sandbox_leaves_no_sockets_and_somebody_elses_folder_alone(tmp_path: Path) -> None:
+    for name, left in (("ringfence-x", False), ("mine", True)):
+        (tmp_path / name).mkdir()
+        record = Record(sockets=str(tmp_path / name))
+        ending.remove_sockets(record)
+        assert (tmp_path / name).exists() is left
+        assert record.sockets == ""

@@ -22,6 +22,13 @@ def stop(record: Record) -> None:
 
 def remove(folder: Folder, record: Record | None, *, keep: tuple[str, ...] = ()) -> None:
     """Remove the state of an ended sandbox, but for the names in `keep`."""
-    if record and record.sockets and Path(record.sockets).name.startswith("ringfence-"):
-        shutil.rmtree(record.sockets, ignore_errors=True)
+    if record:
+        remove_sockets(record)
     folder.clear(keep=keep)
+
+
+def remove_sockets(record: Record) -> None:
+    """Remove what of an ended sandbox lies outside its folder."""
+    if record.sockets and Path(record.sockets).name.startswith("ringfence-"):
+        shutil.rmtree(record.sockets, ignore_errors=True)
+    record.sockets = ""

@@ -221,6 +221,7 @@ class ControlPlane:
         for child in reversed(self.children):
             alone = child.name == API and not (etcd and etcd.running)
             child.stop(0 if alone else _GRACE)
+        ending.remove_sockets(self.record)
         if (self.folder / "sandbox.json").is_file():
             with suppress(OSError):  # the disk may be full; what runs is seen without it
                 self._note("stopped")
