@@ -20,7 +20,7 @@ DOCUMENTS = sorted(
     if p.is_file()
 )
 _BLOCK = re.compile(r"^```(\S*)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-RUN, CLUSTER, PULUMI = "sh", "sh cluster", "sh pulumi"
+RUN, CLUSTER, PULUMI, HOST = "sh", "sh cluster", "sh pulumi", "sh host"
 SHOWN_ONLY = {"", "yaml", "text", "console", "json", "svg", "toml"}
 
 

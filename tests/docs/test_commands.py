@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from commands import CLUSTER, DOCUMENTS, PULUMI, RUN, SHOWN_ONLY, blocks, make_workplace
+from commands import CLUSTER, DOCUMENTS, HOST, PULUMI, RUN, SHOWN_ONLY, blocks, make_workplace
 from helpers import ROOT
 
 
@@ -52,7 +52,7 @@ def test_make_targets_exist(document: Path) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_every_block_says_what_it_is(document: Path) -> None:
     kinds = {kind for kind, _ in blocks(document)}
-    assert kinds <= {RUN, CLUSTER, PULUMI, *SHOWN_ONLY}, kinds
+    assert kinds <= {RUN, CLUSTER, PULUMI, HOST, *SHOWN_ONLY}, kinds
 
 
 def test_readme_sets_up_with_two_commands() -> None:
@@ -74,3 +74,8 @@ def test_cluster_blocks_are_counted() -> None:
     found = [body for d in DOCUMENTS for kind, body in blocks(d) if kind == CLUSTER]
     assert found
     assert all(any(tool in body for tool in ("kubectl", "pulumi", "ringfence")) for body in found)
+
+
+def test_host_blocks_are_where_they_are_run() -> None:
+    """Commands for a host's shell are run by tests/cluster/test_encryption.py, which knows this document."""
+    assert [d.name for d in DOCUMENTS if any(kind == HOST for kind, _ in blocks(d))] == ["encryption.md"]
