@@ -131,3 +131,40 @@ def test_it_works_from_another_folder_and_with_blanks_in_the_way(
     monkeypatch.chdir("/")
     assert install(moved, tmp_path / "the root", "control-plane").returncode == 0
     assert (tmp_path / "the root/etc/kubernetes/ringfence/audit-policy.yaml").is_file()
+
+
+@pytest.mark.parametrize("role", ["control-plane", "worker"])
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_owners_and_modes_are_held_again_at_every_boot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, distribution: str, role: str
+) -> None:
+    """kubeadm makes admin.conf, keys and manifests after the script has run."""
+    host = written(tmp_path, distribution, monkeypatch)
+    rows = load((host / "files.yaml").read_text(), "files.yaml").value["permissions"]
+    wanted = {(p["path"], p["mode"], *p["owner"].split(":"), "-", "-") for p in rows if role in p["roles"]}
+    assert install(host, tmp_path / "root", role).returncode == 0
+    placed = tmp_path / "root/etc/tmpfiles.d/ringfence.conf"
+    assert placed.is_file() is bool(wanted)
+    if wanted:
+        lines = [line.split() for line in placed.read_text().splitlines() if not line.startswith("#")]
+        assert {tuple(line[1:]) for line in lines} == wanted
+        assert {line[0] for line in lines} <= {"d", "z"}
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_systemd_takes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, distribution: str) -> None:
+    judge = shutil.which("systemd-tmpfiles")
+    if judge is None:
+        pytest.skip("systemd-tmpfiles judges these files, and it is not here: a host with systemd has it")
+    host = written(tmp_path, distribution, monkeypatch)
+    root = tmp_path / "root"
+    held = root / "etc/held"
+    held.parent.mkdir(parents=True)
+    held.touch(mode=0o644)
+    for file in host.glob("tmpfiles-*.conf"):
+        text = file.read_text() + f"z /etc/held 0600 {os.getuid()} {os.getgid()} - -\n"
+        (tmp_path / file.name).write_text(text.replace(" root root ", f" {os.getuid()} {os.getgid()} "))
+        line = [judge, "--create", f"--root={root}", str(tmp_path / file.name)]
+        done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert mode(held) == "0600"

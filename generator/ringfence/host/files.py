@@ -37,6 +37,11 @@ class Placed(NamedTuple):
 # Begins the placeholder of key material that a script makes on the host. A file that holds one is put beside its place,
 # as <path>.template: the script reads it there and writes the file whole, so nobody ever reads a placeholder for a key.
 KEY, TEMPLATE = "<generated-on-host:", ".template"
+_BOOT = (
+    "# Owners and modes, held at every boot by systemd-tmpfiles (tmpfiles.d(5)); what is not there yet is left alone.\n"
+    "# `systemd-tmpfiles --create {path}` holds them now, after whatever makes such files.\n"
+)
+_BOOT_PATH = "/etc/tmpfiles.d/ringfence.conf"
 _TABLE = "# What install.sh puts on a host, and what it holds to an owner and a mode.\n"
 _SCRIPT = """\
 #!/bin/sh
@@ -85,7 +90,10 @@ def host_files(plan: HostPlan, left_out: Collection[str], placed: Collection[Pla
     `placed` are the caller's own files, which the table and the script know too.
     """
     files = plan.without(left_out)
+    boot = [_at_boot(plan, role) for role in (CONTROL_PLANE, WORKER) if any(role in p.roles for p in plan.permissions)]
+    placed = [*placed, *boot]
     made = [TreeFile(f"host/files{f.path}", f.text, (f.source,)) for f in files]
+    made += [TreeFile(f"host/{b.source}", b.text, ()) for b in boot]
     if not files and not placed and not plan.permissions:
         return made
     put = sorted([*placed, *(_in_place(f) for f in files)], key=lambda p: (p.path, p.source))
@@ -93,6 +101,17 @@ def host_files(plan: HostPlan, left_out: Collection[str], placed: Collection[Pla
     made.append(TreeFile("host/files.yaml", _TABLE + dump(_table(plan, put)), ()))
     made.append(TreeFile("host/install.sh", _script(plan, put, scripts), ()))
     return made
+
+
+def _at_boot(plan: HostPlan, role: str) -> Placed:
+    """A role's owners and modes for systemd: kubeadm and its like make their files after the script has run."""
+    lines = [
+        " ".join(("d" if p.create else "z", p.path, p.mode, *p.owner.split(":"), "-", "-"))
+        for p in plan.permissions
+        if role in p.roles
+    ]
+    text = _BOOT.format(path=_BOOT_PATH) + "".join(f"{line}\n" for line in lines)
+    return Placed(f"tmpfiles-{role}.conf", _BOOT_PATH, "0644", "root:root", (role,), text)
 
 
 def _in_place(file: HostFile) -> Placed:

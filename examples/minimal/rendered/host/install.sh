@@ -43,6 +43,7 @@ if [ "$role" = control-plane ]; then
   put 0600 root:root /etc/kubernetes/ringfence/authentication.yaml files/etc/kubernetes/ringfence/authentication.yaml
   put 0600 root:root /etc/kubernetes/ringfence/authorization.yaml files/etc/kubernetes/ringfence/authorization.yaml
   put 0600 root:root /etc/kubernetes/ringfence/encryption.yaml.template files/etc/kubernetes/ringfence/encryption.yaml
+  put 0644 root:root /etc/tmpfiles.d/ringfence.conf tmpfiles-control-plane.conf
   put 0700 root:root /usr/local/sbin/ringfence-encryption-keys files/usr/local/sbin/ringfence-encryption-keys
   put 0700 root:root /usr/local/sbin/ringfence-rotate-encryption files/usr/local/sbin/ringfence-rotate-encryption
   put 0700 root:root /usr/local/sbin/ringfence-seal-admin files/usr/local/sbin/ringfence-seal-admin
@@ -71,6 +72,7 @@ if [ "$role" = control-plane ]; then
   hold 0600 root:root '/var/lib/kubelet/pki/*.pem'
 fi
 if [ "$role" = worker ]; then
+  put 0644 root:root /etc/tmpfiles.d/ringfence.conf tmpfiles-worker.conf
   hold 0600 root:root /etc/kubernetes/kubelet.conf
   hold 0644 root:root /etc/kubernetes/pki/ca.crt
   hold 0600 root:root /etc/systemd/system/kubelet.service.d/10-kubeadm.conf

@@ -48,6 +48,7 @@ if [ "$role" = control-plane ]; then
   put 0644 root:root /etc/sysctl.d/60-ringfence-kubelet.conf files/etc/sysctl.d/60-ringfence-kubelet.conf
   put 0644 root:root /etc/systemd/system/kubelet.service.d/30-ringfence-apiserver.conf files/etc/systemd/system/kubelet.service.d/30-ringfence-apiserver.conf
   put 0644 root:root /etc/systemd/system/kubelet.service.d/30-ringfence-etcd.conf files/etc/systemd/system/kubelet.service.d/30-ringfence-etcd.conf
+  put 0644 root:root /etc/tmpfiles.d/ringfence.conf tmpfiles-control-plane.conf
   put 0700 root:root /usr/local/sbin/ringfence-encryption-keys files/usr/local/sbin/ringfence-encryption-keys
   put 0700 root:root /usr/local/sbin/ringfence-rotate-encryption files/usr/local/sbin/ringfence-rotate-encryption
   put 0700 root:root /usr/local/sbin/ringfence-seal-admin files/usr/local/sbin/ringfence-seal-admin
@@ -78,6 +79,7 @@ fi
 if [ "$role" = worker ]; then
   put 0600 root:root /etc/kubernetes/ringfence/patches/kubeletconfiguration.yaml files/etc/kubernetes/ringfence/patches/kubeletconfiguration.yaml
   put 0644 root:root /etc/sysctl.d/60-ringfence-kubelet.conf files/etc/sysctl.d/60-ringfence-kubelet.conf
+  put 0644 root:root /etc/tmpfiles.d/ringfence.conf tmpfiles-worker.conf
   hold 0600 root:root /etc/kubernetes/kubelet.conf
   hold 0644 root:root /etc/kubernetes/pki/ca.crt
   hold 0600 root:root /etc/systemd/system/kubelet.service.d/10-kubeadm.conf
