@@ -186,6 +186,19 @@ def test_a_request_that_makes_objects_each_time_is_not_made_for_ever(
     assert 1 < len([a for a in stub.asked if a.path.endswith("/configmaps")]) < 10
 
 
+def test_what_a_try_made_does_not_stand_in_the_way_of_the_next(tmp_path: Path) -> None:
+    text = pair("{verb: create, resource: configmaps, namespace: <own>, base: configmap, dry_run: false}")
+
+    def decide(asked: Asked) -> Answer | None:
+        taken = asked.method == "POST" and f"{asked.path}/{asked.body['metadata']['name']}" in stub.objects
+        return refusal(409, "AlreadyExists", "it is there") if taken else None
+
+    resolution, stub = resolved(tmp_path, text), Stub(decide)
+    with session(stub) as one:
+        (found,) = run_pairs(one, resolution, ["demo-one"], patience=0, settling=0.3)
+    assert found.detail == "not refused: 201"
+
+
 def test_a_warning_is_held_to(tmp_path: Path) -> None:
     text = pair(
         "{verb: create, resource: configmaps, namespace: <tenant>, base: configmap, warned: careful}",
