@@ -1,6 +1,6 @@
 """kube-bench over a sandbox, alone in namespaces of its own: it looks at every process, and at files under /etc/kubernetes.
 
-    unshare -mpf --mount-proc python tests/cluster/bench.py STATE KUBE_BENCH CFG CLUSTER.YAML|kubeadm|bare
+    unshare -Urmpf --mount-proc python tests/cluster/bench.py STATE KUBE_BENCH CFG CLUSTER.YAML|kubeadm|bare
 
 `kubeadm` is what kubeadm makes of an empty configuration. `bare` has nothing but the flags without which no process
 starts: the control of the judge. Prints kube-bench's JSON.
@@ -28,13 +28,18 @@ def host_files(what: str) -> HostFiles:
 
 
 def mount(root: Path) -> None:
-    """The sandbox's files where a host has them; only this process and its children see it."""
-    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    """The sandbox's files where a host has them: over /etc and /var/lib, seen by this process and its children alone."""
     for folder in FOLDERS:
-        below = root / folder.lstrip("/")
-        if below.is_dir():
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            subprocess.run(["mount", "--bind", str(below), folder], check=True)
+        below, over = root / folder.lstrip("/"), Path(folder).parent
+        if not below.is_dir():
+            continue
+        upper, work = (root.parent / "over" / over.name / name for name in ("upper", "work"))
+        upper.mkdir(parents=True)
+        work.mkdir()
+        layers = f"lowerdir={over},upperdir={upper},workdir={work}"
+        subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, str(over)], check=True)
+        Path(folder).mkdir(exist_ok=True)
+        subprocess.run(["mount", "--bind", str(below), folder], check=True)
 
 
 def judge(program: str, cfg: str) -> int:
