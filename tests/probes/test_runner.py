@@ -108,6 +108,20 @@ def test_a_policy_that_comes_into_force_late_is_waited_for(tmp_path: Path) -> No
     assert len(tries) == 4
 
 
+def test_what_is_given_is_made_anew_once_policies_are_in_force(tmp_path: Path) -> None:
+    """A policy that changes objects as they are made can't have changed what was made before it was there."""
+    made: list[str] = []
+
+    def decide(asked: Asked) -> Answer | None:
+        if asked.method == "POST" and asked.path.endswith("/configmaps"):
+            made.append(asked.body["metadata"]["name"])
+        return POLICY if bad_pod(asked) and len(made) > 1 else None
+
+    given = "[{object: {apiVersion: v1, kind: ConfigMap, metadata: {name: <probe>-one}}, namespace: <tenant>}]"
+    found, _ = verdict(tmp_path, pair(given=given), decide, patience=0.2)
+    assert (found.state, len(set(made))) == (State.PROVED, 2)
+
+
 def test_at_audit_the_reason_is_a_warning(tmp_path: Path) -> None:
     text = pair(stage="[audit]")
     said = {"Warning": "299 - \"Validation failed for 'demo-one': demo-one: not this\""}
