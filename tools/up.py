@@ -113,12 +113,11 @@ def provide() -> dict[str, Path]:
 def apply(cluster: Path, folder: Path, env: Mapping[str, str], authority: str) -> None:
     """`pulumi up` of stacks/bootstrap for a cluster, with a new stack for a new API server."""
     whose = sha256(Path(authority).read_bytes()).hexdigest()
-    belongs = folder / "of"
-    if not (belongs.is_file() and belongs.read_text(encoding="utf-8") == whose):
+    if not usable(folder, whose):
         shutil.rmtree(folder, ignore_errors=True)
         prepare(folder)
         pulumi(folder, env, "stack", "init", "sandbox")
-        belongs.write_text(whose, encoding="utf-8")
+        (folder / "of").write_text(whose, encoding="utf-8")
     shutil.copy(PROJECT / "__main__.py", folder / "project")  # as it is now
     pulumi(folder, env, "config", "set", "cluster", str((cluster / "cluster.yaml").resolve()))
     pulumi(folder, env, "config", "set", "asOf", AS_OF)
@@ -126,6 +125,16 @@ def apply(cluster: Path, folder: Path, env: Mapping[str, str], authority: str) -
         pulumi(folder, env, "cancel", "--yes")
     said = pulumi(folder, env, "up", "--yes", "--skip-preview", "--suppress-outputs", shown=sys.stdout.isatty())
     say(said[said.find("Resources:") :].strip())
+
+
+def usable(folder: Path, whose: str) -> bool:
+    """Is that stack of this API server, and its state whole? A kill may cut off the file that is being written.
+
+    A new stack of the same name finds on the API server what is its own.
+    """
+    belongs = folder / "of"
+    states = folder.glob("state/.pulumi/stacks/*/*.json")
+    return belongs.is_file() and belongs.read_text(encoding="utf-8") == whose and all(s.stat().st_size for s in states)
 
 
 def down(folder: Path) -> None:
