@@ -275,7 +275,7 @@ def test_a_disk_that_fills_up_loses_no_object(sandbox: Command) -> None:
     kubectl create namespace kept
     cat /dev/zero > "$XDG_STATE_HOME/full" 2>/dev/null || true
     n=0
-    while [ $n -lt 400 ] && kubectl create configmap "big-$n" --from-file="$FILL" >/dev/null 2>&1; do n=$((n + 1)); done
+    while [ $n -lt 400 ] && kubectl --request-timeout=5s create configmap "big-$n" --from-file="$FILL" >/dev/null 2>&1; do n=$((n + 1)); done
     echo "full after $n" >&2
     SANDBOX status $CLUSTER || echo "status says so" >&2
     rm "$XDG_STATE_HOME/full"
