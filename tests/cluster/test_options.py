@@ -1,0 +1,79 @@
+"""What no example turns on: its pairs on a control plane that does, and no pair of the host plane that is asked nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cluster.applying import Applier
+from cluster.killing import Bed
+from helpers import ROOT, write_cluster
+
+from ringfence.build import Builder
+from ringfence.probes import Session, run_pairs
+from ringfence.probes.runner import planned
+from ringfence.sandbox import ControlPlane, HostFiles, Tools
+from ringfence.verdict import State, Verdict
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "apiserver-admission-core": {"params": {"podNodeSelector": True, "podTolerationRestriction": True}},
+    "apiserver-anon-health-only": {"params": {"paths": []}},
+    "apiserver-no-human-x509": {"stage": "enforce"},
+    "apiserver-pki": {"params": {"kubelets": "cluster-ca"}},
+    "apiserver-static-guardrails": {"stage": "enforce"},
+    "apiserver-tls": {"params": {"suites": "fips"}},
+    "audit-policy": {"params": {"bodies": "changes"}},
+    "kcm-per-controller-identity": {"stage": "enforce"},  # which it is anyway, beside the next
+    "sa-no-legacy-secrets": {"stage": "audit"},
+    "psa-exemptions": {"params": {"bootstrap": "labelled"}},
+}
+DOMAINS = ("apiserver", "audit", "controlplane")
+# Asked on no kubeadm cluster of the version that is built here, or by no example of ours.
+ELSEWHERE = {
+    "apiserver-deny-external-ips: an external address for a Service that is there, where the control plane is a provider's",
+    "apiserver-deny-external-ips: an external address is reported",
+    "apiserver-deny-external-ips: an external address, where the control plane is a provider's",
+    "apiserver-image-cred-recheck: a pod that would take the image as it lies there, where kubelets check nothing",
+}
+
+
+def cluster(folder: Path) -> Path:
+    controls = {name: {**one, "reason": "a test"} for name, one in OPTIONS.items()}
+    return write_cluster(folder, profile="restricted", controls=controls)
+
+
+@pytest.fixture(scope="module")
+def verdicts(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Verdict]]:
+    folder = tmp_path_factory.mktemp("options")
+    file = cluster(folder)
+    builder = Builder()
+    resolution = builder.resolve(file)
+    with ControlPlane(HostFiles.of_cluster(file), folder / "state", tools) as plane:
+        bed = Bed(plane, resolution, builder.objects(resolution))
+        with Session(bed.access) as session:
+            Applier(session.admin).apply_all(bed.bundle)
+            yield run_pairs(session, resolution, list(OPTIONS))
+
+
+@pytest.mark.parametrize("control", OPTIONS)
+def test_an_option_is_proved_where_it_is_taken(verdicts: list[Verdict], control: str) -> None:
+    found = [v for v in verdicts if v.control == control and v.state is not State.NOT_APPLICABLE]
+    assert [(v.pair, v.detail) for v in found if v.state is not State.PROVED] == []
+    assert found
+
+
+def test_every_pair_of_the_host_plane_is_asked_somewhere(tmp_path: Path) -> None:
+    files = [
+        cluster(tmp_path),
+        *(ROOT / "examples" / n / "cluster.yaml" for n in ("minimal", "production", "zero-trust")),
+    ]
+    asked, known = set(), set()
+    for resolution in map(Builder().resolve, files):
+        domains = {c.id: c.control.domain for c in resolution.controls}
+        for pair, state, _ in planned(resolution):
+            if pair and pair.ring == "api" and domains[pair.control] in DOMAINS:
+                known.add(f"{pair.control}: {pair.name}")
+                asked |= {f"{pair.control}: {pair.name}"} if state is None else set()
+    assert sorted(known - asked - ELSEWHERE) == []
