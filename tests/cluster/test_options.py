@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from cluster.applying import Applier
+from cluster.hostmutants import of_host_plane
 from cluster.killing import Bed
+from cluster.mutants import REMOVAL
 from helpers import ROOT, write_cluster
 
 from ringfence.build import Builder
@@ -45,16 +47,22 @@ def cluster(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def verdicts(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Verdict]]:
+def bed(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
     folder = tmp_path_factory.mktemp("options")
     file = cluster(folder)
     builder = Builder()
     resolution = builder.resolve(file)
     with ControlPlane(HostFiles.of_cluster(file), folder / "state", tools) as plane:
-        bed = Bed(plane, resolution, builder.objects(resolution))
-        with Session(bed.access) as session:
-            Applier(session.admin).apply_all(bed.bundle)
-            yield run_pairs(session, resolution, list(OPTIONS))
+        made = Bed(plane, resolution, builder.objects(resolution))
+        with Session(made.access) as session:
+            Applier(session.admin).apply_all(made.bundle)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def verdicts(bed: Bed) -> list[Verdict]:
+    with Session(bed.access) as session:
+        return run_pairs(session, bed.resolution, list(OPTIONS))
 
 
 @pytest.mark.parametrize("control", OPTIONS)
@@ -62,6 +70,14 @@ def test_an_option_is_proved_where_it_is_taken(verdicts: list[Verdict], control:
     found = [v for v in verdicts if v.control == control and v.state is not State.NOT_APPLICABLE]
     assert [(v.pair, v.detail) for v in found if v.state is not State.PROVED] == []
     assert found
+
+
+@pytest.mark.parametrize("flag", ["service-account-extend-token-expiration", "service-account-private-key-file"])
+def test_what_changes_nothing_at_zero_trust_is_noticed_here(bed: Bed, flag: str) -> None:
+    found = (m for c in bed.resolution.controls for m in of_host_plane(bed.bundle, c))
+    (mutant,) = (m for m in found if m.kind == REMOVAL and f" without --{flag}=" in m.what)
+    (result,) = bed.kill_settings([mutant])
+    assert result.killed, result.mutant
 
 
 def test_every_pair_of_the_host_plane_is_asked_somewhere(tmp_path: Path) -> None:
