@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,15 +82,37 @@ def command(
 def _run(
     access: Access, resolution: Resolution, file: Path, controls: tuple[str, ...], patience: float
 ) -> Verification:
-    from ringfence.probes import Session, preflight, run_pairs
+    from ringfence.probes import Session, leftovers, preflight, run_pairs
     from ringfence.sinks.verdicts import Verification
 
     version = preflight.check(access, resolution.cluster.kubernetes)
-    with Session(access) as session:
-        preflight.permissions(session, resolution, controls)
-        with console.progress(preflight.count(resolution, controls), "verifying") as step:
-            verdicts = run_pairs(session, resolution, controls, patience=patience, seen=lambda _: step())
+    with _interruptible(), Session(access) as session:
+        try:
+            preflight.permissions(session, resolution, controls)
+            preflight.belongs(session, resolution, controls)
+            for words in leftovers.remove(session, resolution):
+                console.say(words)
+            with console.progress(preflight.count(resolution, controls), "verifying") as step:
+                verdicts = run_pairs(session, resolution, controls, patience=patience, seen=lambda _: step())
+        except KeyboardInterrupt:
+            console.say("interrupted: removing what this run made; a few seconds")
+            raise
     return Verification(resolution.cluster.name, shown(file), access.name, version, tuple(verdicts))
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM and SIGHUP, which CI and closed terminals send, end a run as Ctrl-C does: nothing is left behind."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _written(output: str) -> Callable[[Verification], str]:

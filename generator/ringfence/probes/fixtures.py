@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ringfence.errors import ToolError
@@ -13,7 +13,8 @@ from ringfence.probes.merge import merged
 from ringfence.probes.outcome import Unprovable
 from ringfence.probes.resources import Resources
 
-_FINALIZER = "ringfence/probe"
+LABEL = "ringfence/probe"  # on everything that a run makes, with its name
+_FINALIZER = LABEL
 _RBAC = "rbac.authorization.k8s.io"
 _GONE_WITHIN = 60.0  # seconds that a namespace may take to go
 
@@ -44,7 +45,7 @@ class Fixtures:
         if terminating:
             body = merged(body, {"metadata": {"finalizers": [_FINALIZER]}})
         resource = self._resources.of(body)
-        whole = merged(body, {"metadata": {"labels": {"ringfence/probe": self._run}}})
+        whole = self.labelled(body)
         path = resource.path(namespace, whole["metadata"]["name"])
         self._made.append(path)  # before the request: an interrupt may fall between it and its answer
         answer = self._admin.call("POST", resource.path(namespace), whole, {"fieldManager": "ringfence-verify"})
@@ -55,6 +56,11 @@ class Fixtures:
             self._admin.call("DELETE", path, {"propagationPolicy": "Background"})
         self.last_made = time.monotonic()
         return path
+
+    def labelled(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """An object with the label of the run."""
+        whole: dict[str, Any] = merged(body, {"metadata": {"labels": {LABEL: self._run}}})
+        return whole
 
     def patch(self, path: str, change: Mapping[str, Any]) -> None:
         """Merge a change into an object of ours. Raises Unprovable when the cluster refuses it."""
@@ -68,6 +74,10 @@ class Fixtures:
             return False
         self._made.append(path)
         return True
+
+    def forget(self, path: str) -> None:
+        """Take back a note: the object was not made."""
+        self._made.remove(path)
 
     def discard(self, path: str) -> None:
         """Delete one object, held by our finalizer or not."""
@@ -118,15 +128,19 @@ class Fixtures:
     def close(self) -> None:
         """Delete everything of the run, newest first, and wait until it is gone. Raises ToolError when some is not."""
         paths = list(reversed(self._made))
-        for path in paths:
-            self.discard(path)
         self._namespace, self._accounts, self._users = "", set(), {}
+        try:
+            for path in paths:
+                self.discard(path)
+            self._wait(paths)
+        except ToolError as bad:
+            hint = f"what is left of this run is labelled {LABEL}={self._run}; the next `ringfence verify` removes it"
+            raise ToolError(bad.message, hint=hint) from None
+
+    def _wait(self, paths: Sequence[str]) -> None:
         deadline = time.monotonic() + _GONE_WITHIN
         for path in paths:
             while self._admin.call("GET", path).code != 404:
                 if time.monotonic() > deadline:
-                    raise ToolError(
-                        f"{path} of this run is still there",
-                        hint=f"is the controller manager running? What is left is labelled ringfence/probe={self._run}",
-                    )
-                time.sleep(0.2)
+                    raise ToolError(f"{path} of this run is still there; is the controller manager running?")
+                time.sleep(0.1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +60,16 @@ def channel(request: Request) -> str:
 def load_pairs(control: Control) -> tuple[Pair, ...]:
     """The pairs of a control's probes.yaml, none when it has none. Raises all of its errors."""
     file = Path(control.folder) / "probes.yaml"
-    if not file.is_file():
-        return ()
-    document = load(file.read_bytes(), f"templates/{control.domain}/{control.id}/probes.yaml")
+    return _read(file.read_bytes(), control.domain, control.id) if file.is_file() else ()
+
+
+@cache  # a run looks at them before it asks, and again when it does
+def _read(text: bytes, domain: str, control: str) -> tuple[Pair, ...]:
+    document = load(text, f"templates/{domain}/{control}/probes.yaml")
     pairs = []
     errors: list[RingfenceError] = []
     for number, data in enumerate(judge(document, "probes")["pairs"]):
-        pair = _pair(control.id, data)
+        pair = _pair(control, data)
         pairs.append(pair)
         if pair.ring == "api":
             errors.extend(_errors(pair, document, number))

@@ -60,6 +60,11 @@ def unknown_placeholder(value: Any) -> str | None:
     return next((m[0] for m in found if m[1] not in TIERS and m[1] not in _OTHERS), None)
 
 
+def mentions_tenants(value: Any) -> bool:
+    """Does a placeholder within a value stand for a namespace of a tenant?"""
+    return any(m[1] in TIERS for text in strings(value) for m in _PLACEHOLDER.finditer(text))
+
+
 def substitute(value: Any, fill: Callable[[str, str], Any]) -> Any:
     """A value with `fill(name, argument)` in place of each placeholder, in every text of it.
 

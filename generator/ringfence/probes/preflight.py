@@ -14,7 +14,7 @@ from ringfence.probes.api import Api
 from ringfence.probes.bases import BASES
 from ringfence.probes.outcome import Unprovable
 from ringfence.probes.pairs import Pair, Request, channel
-from ringfence.probes.places import strings
+from ringfence.probes.places import mentions_tenants, strings
 from ringfence.probes.runner import planned
 from ringfence.probes.session import Session
 
@@ -63,6 +63,21 @@ def permissions(session: Session, resolution: Resolution, controls: Sequence[str
             " a dry run needs the same right as the request",
             hint=f"grant its user a ClusterRole with `rules: {json.dumps(rules(missing))}`",
         )
+
+
+def belongs(session: Session, resolution: Resolution, controls: Sequence[str] = ()) -> None:
+    """Raise ToolError when pairs are to be asked in namespaces of cluster.yaml, and the cluster has none of them."""
+    names = [n.name for n in resolution.cluster.namespaces]
+    pairs = [pair for pair, state, _ in planned(resolution, controls) if pair is not None and state is None]
+    if not names or not any(mentions_tenants((pair.refuse, pair.admit)) for pair in pairs):
+        return
+    if any(session.admin.call("GET", f"/api/v1/namespaces/{name}").code != 404 for name in names):
+        return
+    raise ToolError(
+        f"{session.access.name} at {session.access.server} has none of the namespaces of {resolution.cluster.name}:"
+        f" {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}",
+        hint="is this the right cluster? If it is, put the tree in force first, by `pulumi up` or `kubectl apply`",
+    )
 
 
 def count(resolution: Resolution, controls: Sequence[str] = ()) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import secrets
 import tempfile
 from pathlib import Path
@@ -15,20 +16,26 @@ from ringfence.probes.fixtures import Fixtures
 from ringfence.probes.identities import Identities
 from ringfence.probes.resources import Resources
 
+PREFIX = "ringfence-verify-"  # of a run's folder, before its name
+LOCK = "alive"  # a file in it, locked as long as the run lives
+
 
 class Session:
     """Open while pairs are run; leaving it takes away everything that they made, after an error or Ctrl-C too."""
 
     def __init__(self, access: Access) -> None:
         """Asks the API server what it serves; `preflight.check` says first whether it can be asked."""
-        run = secrets.token_hex(3)
+        self.run = secrets.token_hex(3)
         self.access = access
         self.marker = f"marker-{secrets.token_hex(12)}"
         self.admin = Api(access, None)
         self.resources = Resources(self.admin)
-        self.fixtures = Fixtures(self.admin, self.resources, run)
-        self._folder = tempfile.TemporaryDirectory(prefix="ringfence-verify-")
+        self.fixtures = Fixtures(self.admin, self.resources, self.run)
+        self._folder = tempfile.TemporaryDirectory(prefix=f"{PREFIX}{self.run}-")
         self.folder = Path(self._folder.name)
+        self._alive = (self.folder / f"{LOCK}.new").open("wb")
+        fcntl.flock(self._alive, fcntl.LOCK_EX)  # before anybody else can see it
+        (self.folder / f"{LOCK}.new").rename(self.folder / LOCK)
         self.identities = Identities(access, self.admin, self.fixtures, self.folder)
         self.audit = AuditLog(access.audit_log) if access.audit_log else None
         self.own_accounts = False  # pods need a ServiceAccount of their own
@@ -50,3 +57,4 @@ class Session:
             self.identities.close()
             self.admin.close()
             self._folder.cleanup()
+            self._alive.close()

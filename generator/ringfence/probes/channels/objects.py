@@ -59,16 +59,19 @@ def perform(scene: Scene, request: Request) -> Outcome:
     api = scene.actor(request).connection()
     start = scene.audit_position()
     query = _query(request, target)
+    stays = verb == "create" and not sub and "dryRun" not in query and not resource.kind.endswith("Review")
     created: list[str] = []
     try:
         outcome = Outcome(True, "nothing was sent")
         for _ in range(request["times"] or 1):
             one = target._replace(name=scene.fixtures.fresh()) if request["times"] else target
-            answer = _send(api, verb, one, merged(body, {"metadata": {"name": one.name}}) if body else None, query)
-            if answer.ok and verb == "create" and not sub and "dryRun" not in query:
-                path = one.path(collection=False)
-                if scene.fixtures.note(path, namespace) or not request["times"]:  # the next try makes it again
-                    created.append(path)
+            whole = merged(body, {"metadata": {"name": one.name}}) if body else None
+            if stays:
+                answer, noted = _make(scene, api, one, whole, query)
+                if answer.ok and (noted or not request["times"]):  # the next try makes it again
+                    created.append(one.path(collection=False))
+            else:
+                answer = _send(api, verb, one, whole, query)
             outcome = _judge(scene, request, answer, start, one)
             if outcome.refused:
                 break
@@ -76,6 +79,18 @@ def perform(scene: Scene, request: Request) -> Outcome:
     finally:
         for path in created:
             scene.fixtures.discard(path)
+
+
+def _make(
+    scene: Scene, api: Api, target: _Target, body: Mapping[str, Any] | None, query: Mapping[str, str]
+) -> tuple[Answer, bool]:
+    """Create an object that stays until it is discarded; False when it goes with the run's own namespace anyway."""
+    path, fixtures = target.path(collection=False), scene.fixtures
+    noted = fixtures.note(path, target.namespace)  # before the request: an interrupt may fall between it and its answer
+    answer = _send(api, "create", target, fixtures.labelled(body or {}), query)
+    if noted and not answer.ok:
+        fixtures.forget(path)
+    return answer, noted
 
 
 def _query(request: Request, target: _Target) -> dict[str, str]:
