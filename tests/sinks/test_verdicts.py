@@ -74,9 +74,13 @@ def test_junit_fails_what_failed_and_skips_what_was_not_asked() -> None:
     root = ElementTree.fromstring(sink.as_junit(RUN))  # noqa: S314 # our own
     suites = {s.get("name"): s for s in root}
     assert list(suites) == ["aa-one", "bb-two", "cc-three", "dd-four", "ee-five"]
-    assert dict(suites["bb-two"].attrib) == {"name": "bb-two", "tests": "2", "failures": "1", "skipped": "0"}
+    numbers = {"tests": "2", "failures": "1", "errors": "0", "skipped": "0", "time": "0.500"}
+    assert dict(suites["bb-two"].attrib) == {"name": "bb-two", **numbers}
+    assert {k: root.get(k) for k in numbers} == {
+        "tests": "9", "failures": "1", "errors": "0", "skipped": "5", "time": "2.250",
+    }  # fmt: skip
     (failure,) = root.iter("failure")
-    assert failure.get("message") == 'not refused: 201 <&"'
+    assert (failure.get("message"), failure.get("type")) == ('not refused: 201 <&"', "medium")
     assert [s.get("message") for s in suites["cc-three"].iter("skipped")] == [
         "not provable here: only a sandbox has it"
     ] * 2

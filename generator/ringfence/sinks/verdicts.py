@@ -94,23 +94,31 @@ def as_json(run: Verification) -> str:
 
 def as_junit(run: Verification) -> str:
     """The run as JUnit XML: a suite a control, a case a pair; whatever is neither proved nor failed is skipped."""
-    root = ElementTree.Element("testsuites", name=f"ringfence verify {run.cluster}")
+    root = ElementTree.Element("testsuites", {"name": f"ringfence verify {run.cluster}", **_totals(run.verdicts)})
     for control, found in groupby(run.verdicts, key=lambda v: v.control):
         pairs = list(found)
-        failed = sum(v.state is State.FAILED for v in pairs)
-        skipped = sum(v.state not in (State.FAILED, State.PROVED) for v in pairs)
-        numbers = {"name": control, "tests": str(len(pairs)), "failures": str(failed), "skipped": str(skipped)}
-        suite = ElementTree.SubElement(root, "testsuite", numbers)
+        suite = ElementTree.SubElement(root, "testsuite", {"name": control, **_totals(pairs)})
         for v in pairs:
             case = ElementTree.SubElement(
                 suite, "testcase", classname=control, name=v.pair or v.title, time=f"{v.seconds:.3f}"
             )
             if v.state is State.FAILED:
-                ElementTree.SubElement(case, "failure", message=_clean(v.detail))
+                ElementTree.SubElement(case, "failure", message=_clean(v.detail), type=v.severity)
             elif v.state is not State.PROVED:
                 ElementTree.SubElement(case, "skipped", message=_clean(f"{v.state.value}: {v.detail}"))
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _totals(pairs: Sequence[Verdict]) -> dict[str, str]:
+    """Attributes that readers of JUnit sum up."""
+    return {
+        "tests": str(len(pairs)),
+        "failures": str(sum(v.state is State.FAILED for v in pairs)),
+        "errors": "0",
+        "skipped": str(sum(v.state not in (State.FAILED, State.PROVED) for v in pairs)),
+        "time": f"{sum(v.seconds for v in pairs):.3f}",
+    }
 
 
 def _clean(words: str) -> str:
