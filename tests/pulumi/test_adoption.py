@@ -139,3 +139,31 @@ def test_many_refusals_stay_readable() -> None:
     assert bad.hint is not None
     assert bad.hint.count("pulumi config set") == 20
     assert f"... and {len(found) - 20} more; a pattern such as" in bad.hint
+
+
+BOUND: Key = ("rbac.authorization.k8s.io", "ClusterRoleBinding", "", "ringfence:auditor")
+
+
+@pytest.fixture(scope="module")
+def production() -> list[Manifest]:
+    return list(Builder().build(ROOT / "examples" / "production" / "cluster.yaml"))
+
+
+def test_a_binding_of_the_same_role_is_taken_up_again(production: list[Manifest]) -> None:
+    found = cluster({BOUND: Present(STACK, "ringfence", "ClusterRole/ringfence:auditor")})
+    assert settle(production, found, STACK).existing == frozenset({BOUND})
+
+
+def test_our_binding_of_another_role_is_left_to_be_replaced(production: list[Manifest]) -> None:
+    """Pulumi replaces nothing that is to be imported."""
+    found = cluster({BOUND: Present(STACK, "ringfence", "ClusterRole/view")})
+    assert settle(production, found, STACK).existing == frozenset()
+
+
+def test_somebody_s_binding_of_another_role_can_not_be_adopted(production: list[Manifest]) -> None:
+    bad = refusal(production, cluster({BOUND: Present("", "", "ClusterRole/view")}), "ClusterRoleBinding/*")
+    assert bad.line() == (
+        "error: ClusterRoleBinding/ringfence:auditor exists and binds ClusterRole/view, and ours "
+        "ClusterRole/ringfence:auditor: that can't be changed in place; "
+        "delete it, when nobody relies on it; nothing has been changed"
+    )

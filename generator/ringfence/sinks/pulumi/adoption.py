@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ringfence.errors import InputError, RingfenceError, ToolError, nearest, raise_all
 from ringfence.model import Manifest
-from ringfence.sinks.pulumi.apiserver import Present, Snapshot
+from ringfence.sinks.pulumi.apiserver import Present, Snapshot, role_of
 from ringfence.sinks.pulumi.registration import Terms, key_of
 from ringfence.sinks.pulumi.treatment import matches, patched
 
@@ -32,7 +32,25 @@ def settle(
     refused = [(m, found.present[key_of(m)]) for m in foreign if key_of(m) not in adopted]
     if refused:
         raise _refusal(refused, stack, len(adopt))
-    return Terms(unprotect, frozenset(key_of(m) for m in owned if key_of(m) in found.present), adopted)
+    raise_all([_rebound(m, found.present[key_of(m)]) for m in foreign if not _importable(m, found)])
+    return Terms(unprotect, frozenset(key_of(m) for m in owned if _importable(m, found)), adopted)
+
+
+def _importable(manifest: Manifest, found: Snapshot) -> bool:
+    """Is the object there, and can it become what it should be? A binding of another role has to be made anew.
+
+    The engine replaces what its state has, but nothing that is to be imported.
+    """
+    there = found.present.get(key_of(manifest))
+    return there is not None and there.role == role_of(manifest.body)
+
+
+def _rebound(manifest: Manifest, present: Present) -> RingfenceError:
+    ours = role_of(manifest.body)
+    return ToolError(
+        f"{manifest.id} exists and binds {present.role}, and ours {ours}: that can't be changed in place",
+        hint="delete it, when nobody relies on it; nothing has been changed",
+    )
 
 
 def _refusal(refused: Sequence[tuple[Manifest, Present]], stack: str, adopted: int) -> RingfenceError:

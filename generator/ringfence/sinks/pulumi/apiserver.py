@@ -1,6 +1,7 @@
 """What an API server holds already, read before anything is registered. Nothing is ever written here.
 
-Lists carry metadata alone (`PartialObjectMetadataList`), a page at a time: no body of anybody's object is read.
+Lists carry metadata alone (`PartialObjectMetadataList`), a page at a time. Of no kind but bindings, whose role decides
+whether they can stay, is any body read.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from ringfence.sinks.pulumi.treatment import STACK_ANNOTATION, patched
 
 _CONNECT, _READ = 5, 30  # seconds; a server that takes longer is not there for a person who waits
 _PAGE = 500
+_JSON = "application/json"
+_BINDINGS = ("ClusterRoleBinding", "RoleBinding")
 _METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
 
 
@@ -38,6 +41,7 @@ class Present:
 
     stack: str  # "" when no stack of ringfence's made it
     manager: str  # app.kubernetes.io/managed-by; "" when unsaid
+    role: str = ""  # what a binding binds, which can't be changed in place, as `role_of` spells it
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +79,25 @@ def _read(server: _Server, objects: list[Manifest]) -> Snapshot:
         if not namespaces:
             continue
         only = namespaces.pop() if len(namespaces) == 1 else ""  # ask for no more than is needed
-        for metadata in server.list(api_version, resource, only):
+        for body in server.list(api_version, resource, only, whole=kind in _BINDINGS):
+            metadata = body["metadata"]
             key = (api_version.rpartition("/")[0], kind, metadata.get("namespace", ""), metadata["name"])
             if key in wanted:
-                present[key] = _present(metadata)
+                present[key] = _present(body)
     return Snapshot(version, present, frozenset(unserved))
 
 
-def _present(metadata: Mapping[str, Any]) -> Present:
+def role_of(body: Mapping[str, Any]) -> str:
+    """The role that a binding binds, as `Kind/name`; empty for everything else."""
+    bound = body.get("roleRef")
+    return f"{bound['kind']}/{bound['name']}" if bound else ""
+
+
+def _present(body: Mapping[str, Any]) -> Present:
+    metadata = body["metadata"]
     annotations, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
-    return Present(annotations.get(STACK_ANNOTATION, ""), labels.get("app.kubernetes.io/managed-by", ""))
+    managed = labels.get("app.kubernetes.io/managed-by", "")
+    return Present(annotations.get(STACK_ANNOTATION, ""), managed, role_of(body))
 
 
 class _Server:
@@ -118,22 +131,23 @@ class _Server:
             self._resources[api_version] = plurals
         return (self._resources[api_version] or {}).get(kind)
 
-    def list(self, api_version: str, resource: str, namespace: str) -> Iterator[dict[str, Any]]:
-        """The metadata of every object of a kind, in one namespace or everywhere."""
+    def list(self, api_version: str, resource: str, namespace: str, *, whole: bool) -> Iterator[dict[str, Any]]:
+        """Every object of a kind, in one namespace or everywhere; no more than its metadata, unless `whole`."""
         root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
         path = f"{root}/namespaces/{quote(namespace)}/{resource}" if namespace else f"{root}/{resource}"
         grant = (api_version.rpartition("/")[0], resource)
         proceed = ""
         while True:
-            page = self._get(f"{path}?limit={_PAGE}{proceed}", grant=grant)
-            for item in page.get("items") or ():
-                yield item["metadata"]
+            page = self._get(f"{path}?limit={_PAGE}{proceed}", grant=grant, accept=_JSON if whole else _METADATA)
+            yield from page.get("items") or ()
             if not (token := page.get("metadata", {}).get("continue")):
                 return
             proceed = f"&continue={quote(token)}"
 
-    def _get(self, path: str, missing: Any = None, grant: tuple[str, str] | None = None) -> Any:
-        status, data = self._answer(path)
+    def _get(
+        self, path: str, missing: Any = None, grant: tuple[str, str] | None = None, accept: str = _METADATA
+    ) -> Any:
+        status, data = self._answer(path, accept)
         if status == 404 and missing is not None:
             return missing
         if status == 401:
@@ -150,11 +164,11 @@ class _Server:
                 f"{self._where} answers {path} with something that is no JSON", hint="is this an API server?"
             ) from bad
 
-    def _answer(self, path: str) -> tuple[int, bytes]:
+    def _answer(self, path: str, accept: str) -> tuple[int, bytes]:
         from kubernetes.client import ApiException
         from urllib3.exceptions import HTTPError
 
-        headers = {"Accept": _METADATA}
+        headers = {"Accept": accept}
         request = self._client.param_serialize("GET", path, header_params=headers, auth_settings=["BearerToken"])
         try:
             response = self._client.call_api(*request, _request_timeout=(_CONNECT, _READ))
