@@ -22,6 +22,7 @@ from ringfence.sinks.pulumi.apiserver import Connection, Present, snapshot
 KINDS = {
     "/api/v1": ["Namespace", "ResourceQuota", "LimitRange", "ServiceAccount"],
     "/apis/networking.k8s.io/v1": ["NetworkPolicy"],
+    "/apis/rbac.authorization.k8s.io/v1": ["ClusterRoleBinding"],
 }
 
 
@@ -34,12 +35,14 @@ class Server:
         self.status: dict[str, int] = {}  # path -> what to answer instead
         self.asked: list[str] = []
         self.page = 500
+        self.whole = False  # was more than metadata asked for?
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 path, _, query = self.path.partition("?")
                 outer.asked.append(self.path)
+                outer.whole = "PartialObjectMetadata" not in self.headers["Accept"]
                 status, body = outer.answer(path, query)
                 data = body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(status)
@@ -66,7 +69,8 @@ class Server:
             start = int(query.rpartition("continue=")[2]) if "continue=" in query else 0
             end = start + self.page
             more = {"continue": str(end)} if end < len(items) else {}
-            return 200, {"items": [{"metadata": m} for m in items[start:end]], "metadata": more}
+            role = {"roleRef": {"kind": "ClusterRole", "name": "view"}} if self.whole else {}
+            return 200, {"items": [{"metadata": m, **role} for m in items[start:end]], "metadata": more}
         return 404, {}
 
     def close(self) -> None:
@@ -122,6 +126,18 @@ def test_what_exists_is_found_with_its_owner(server: Server, tmp_path: Path, obj
     assert found.version == "1.36"
     assert dict(found.present) == {("", "Namespace", "", "shop"): Present("p/dev", "x")}
     assert found.unserved == frozenset()
+
+
+def test_of_bindings_alone_more_than_metadata_is_read(server: Server, tmp_path: Path, objects: list[Manifest]) -> None:
+    bundle = Builder().build(ROOT / "examples" / "production" / "cluster.yaml")
+    binding = next(m for m in bundle if m.kind == "ClusterRoleBinding")
+    server.held["/api/v1/namespaces"] = [{"name": "shop"}]
+    server.held["/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"] = [{"name": binding.name}]
+    found = snapshot([*objects, binding], kubeconfig(tmp_path, server.url)).present
+    assert {key[1]: there.role for key, there in found.items()} == {
+        "Namespace": "",
+        "ClusterRoleBinding": "ClusterRole/view",
+    }
 
 
 def test_pages_are_followed_to_the_end(server: Server, tmp_path: Path, objects: list[Manifest]) -> None:
