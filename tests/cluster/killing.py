@@ -7,11 +7,14 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from cluster.aging import Aged
@@ -74,10 +77,10 @@ class Bed:
         found = run_pairs(session, self.resolution, controls, patience=patience)
         return [f"{v.pair}: {v.detail}" for v in found if v.state is State.FAILED]
 
-    def red(self, session: Session, control: str) -> str:
-        """The first that fails of a control's pairs on an API server that has just started; empty when none does."""
+    def red(self, session: Session, control: str, patience: float = _READY) -> str:
+        """The first that fails of a control's pairs after a change; empty when none does."""
         try:
-            run_pairs(session, self.resolution, [control], patience=_READY, settling=_READY, seen=_until_red)
+            run_pairs(session, self.resolution, [control], patience=patience, settling=_READY, seen=_until_red)
         except _Red as red:
             return f"{red.verdict.pair}: {red.verdict.detail}"
         return ""
@@ -85,24 +88,53 @@ class Bed:
     # ---------------------------------------------------------------------------------------------- the cluster plane
 
     def kill_objects(self, mutants: Sequence[Mutant]) -> Iterator[Result]:
-        """One after another on the one API server; namespaces that go take all else in them along, so they go last."""
-        with Session(self.access) as session:
-            applier = Applier(session.admin)
-            for mutant in sorted(mutants, key=_is_namespace):
-                before = self.reds(session, [mutant.control], patience=_IN_FORCE)
-                assert not before, f"before {mutant}: {before}"
-                start = time.monotonic()
-                with self._changed(applier, mutant) as refused:
-                    by = f"refused when applied: {refused}" if refused else self._until_red(session, mutant.control)
-                yield Result(mutant, bool(by), by, time.monotonic() - start)
+        """On the one API server: of policies one of each control at a time, of all else one after another.
 
-    def _until_red(self, session: Session, control: str) -> str:
-        limit = time.monotonic() + _IN_FORCE
-        while not (found := self.reds(session, [control])):
+        Without a policy more is admitted and nothing else is refused, so no other control's pair turns red by it. Namespaces
+        that go take all else in them along, so they go last.
+        """
+        policies = [m for m in mutants if all("AdmissionPolicy" in manifest.kind for manifest, _ in m.objects)]
+        by_control = (list(alike) for _, alike in itertools.groupby(policies, key=lambda m: m.control))
+        others = sorted((m for m in mutants if m not in policies), key=_is_namespace)
+        with ExitStack() as open_sessions:
+            sessions: SimpleQueue[Session] = SimpleQueue()
+            for _ in range(_WORKERS):
+                sessions.put(open_sessions.enter_context(Session(self.access)))
+            pool = open_sessions.enter_context(ThreadPoolExecutor(_WORKERS))
+            for batch in (*zip_longest(*by_control), *((m,) for m in others)):
+                yield from self._kill_together(sessions, pool, [m for m in batch if m])
+
+    def _kill_together(
+        self, sessions: SimpleQueue[Session], pool: ThreadPoolExecutor, batch: list[Mutant]
+    ) -> list[Result]:
+        def asked(ask: Callable[[Session, Mutant], Any], mutant: Mutant) -> Any:
+            session = sessions.get()
+            try:
+                return ask(session, mutant)
+            finally:
+                sessions.put(session)
+
+        for mutant, red in zip(batch, pool.map(partial(asked, self._green_again), batch), strict=True):
+            assert not red, f"before {mutant}: {red}"
+        session = sessions.get()
+        applier = Applier(session.admin)
+        sessions.put(session)  # a connection is for any thread
+        with ExitStack() as changes:
+            start = time.monotonic()
+            refused = [changes.enter_context(self._changed(applier, mutant)) for mutant in batch]
+            reds = list(pool.map(partial(asked, partial(self._turns_red, start + _IN_FORCE)), batch))
+        words = [f"refused when applied: {no}" if no else red for no, red in zip(refused, reds, strict=True)]
+        return [Result(m, bool(by), by, time.monotonic() - start) for m, by in zip(batch, words, strict=True)]
+
+    def _green_again(self, session: Session, mutant: Mutant) -> list[str]:
+        return self.reds(session, [mutant.control], patience=_IN_FORCE)
+
+    def _turns_red(self, limit: float, session: Session, mutant: Mutant) -> str:
+        while not (found := self.red(session, mutant.control, patience=0.0)):
             if time.monotonic() > limit:
                 return ""
             time.sleep(0.1)
-        return found[0]
+        return found
 
     @contextmanager
     def _changed(self, applier: Applier, mutant: Mutant) -> Iterator[str]:

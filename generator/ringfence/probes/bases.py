@@ -48,6 +48,12 @@ def _object(api_version: str, kind: str, labels: Mapping[str, str] = _LABELS, **
     return {"apiVersion": api_version, "kind": kind, "metadata": {"name": "<probe>", "labels": labels}, **body}
 
 
+def _workload(api_version: str, kind: str, **more: Any) -> dict[str, Any]:
+    template = {"metadata": {"labels": _LABELS}, "spec": _POD}
+    return _object(api_version, kind, spec={"selector": {"matchLabels": _LABELS}, "template": template, **more})
+
+
+_JOB = {"template": {"metadata": {"labels": _LABELS}, "spec": {**_POD, "restartPolicy": "Never"}}}
 _RULES = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]
 _BOUND: dict[str, Any] = {
     "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": "view"},
@@ -56,15 +62,13 @@ _BOUND: dict[str, Any] = {
 
 BASES: Mapping[str, Mapping[str, Any]] = {
     "pod": _object("v1", "Pod", spec=_POD),
-    "deployment": _object(
-        "apps/v1",
-        "Deployment",
-        spec={
-            "replicas": 1,
-            "selector": {"matchLabels": _LABELS},
-            "template": {"metadata": {"labels": _LABELS}, "spec": _POD},
-        },
-    ),
+    "deployment": _workload("apps/v1", "Deployment", replicas=1),
+    "statefulset": _workload("apps/v1", "StatefulSet", serviceName="probe"),
+    "daemonset": _workload("apps/v1", "DaemonSet"),
+    "replicaset": _workload("apps/v1", "ReplicaSet"),
+    "replicationcontroller": _workload("v1", "ReplicationController", selector=_LABELS),
+    "job": _object("batch/v1", "Job", spec=_JOB),
+    "cronjob": _object("batch/v1", "CronJob", spec={"schedule": "0 3 * * *", "jobTemplate": {"spec": _JOB}}),
     "service": _object("v1", "Service", spec={"type": "ClusterIP", "selector": _LABELS, "ports": [{"port": 80}]}),
     "configmap": _object("v1", "ConfigMap", data={"probe": "true"}),
     "secret": _object("v1", "Secret", type="Opaque", stringData={"probe": "true"}),
