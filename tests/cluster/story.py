@@ -8,6 +8,7 @@ import shlex
 import signal
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,7 +135,11 @@ class Telling:
         wait(lambda: self.engine.locks())
         self.told["second"] = self.engine.up(ok=False)
         wait(lambda: len(present(self.held())) > len(there) + 5)
+        plugins = children(running.pid)  # the provider has a group of its own, and outlives a killed engine
         os.killpg(running.pid, signal.SIGKILL)
+        for plugin in plugins:
+            with suppress(ProcessLookupError):
+                os.kill(plugin, signal.SIGKILL)
         running.communicate()
         assert running.returncode == -signal.SIGKILL, "it was through before it could be killed"
         self.told["killed_with"] = self.held()
@@ -194,6 +199,16 @@ class Telling:
         self.told["plan"] = self.engine.run("preview", "--json", "--show-sames").out
         self.told["destroyed"] = self.engine.destroy()
         self.told["left"] = self.held()
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that still run."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = file.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1]
+            found += [int(file.parent.name)] if int(parent) == pid else []
+    return found
 
 
 def remove(cluster: Applier, *bodies: Body) -> None:
