@@ -93,7 +93,7 @@ def probed_namespaces(resolution: Resolution, control: ResolvedControl) -> set[s
             places = Places(resolution.cluster, requests, control.excepted_namespaces)
         except NotApplicable:
             continue
-        found.update(n.name for n in places._chosen.values())
+        found.update(places.namespaces)
         found.update(r["namespace"] for r in requests if r["namespace"] and "<" not in r["namespace"])
     return found
 
@@ -111,9 +111,11 @@ def _one_of_each(manifests: Iterable[Manifest], wanted: set[str]) -> list[Manife
 
 
 def _form(manifest: Manifest) -> str:
-    """Equal for objects of one kind that differ in their names, their namespaces and whom they name."""
+    """Equal for objects of one kind that differ in their names, namespaces, amounts, notes, and whom they name."""
     body = copy.deepcopy(manifest.body)
-    body["metadata"] = {k: sorted(v) for k, v in body["metadata"].items() if isinstance(v, dict)}
+    body["metadata"] = {"labels": sorted(body["metadata"].get("labels", ()))}
+    if manifest.kind == "ResourceQuota":
+        body["spec"]["hard"] = sorted(body["spec"]["hard"])
     if manifest.namespace:
         body["name"] = manifest.name
     for subject in body.get("subjects", ()):
@@ -180,7 +182,7 @@ def _namespace_flips(body: Body, own: set[Path]) -> Iterator[tuple[str, Body]]:
 
 def _raised(amounts: Mapping[str, Any]) -> Body:
     return {
-        k: f"{v}000" if str(v).isdigit() else re.sub(r"^([0-9.]+)", r"\g<1>000", str(v)) for k, v in amounts.items()
+        k: f"{v if int(v) else 1}000" if str(v).isdigit() else re.sub(r"^([0-9.]+)", r"\g<1>000", str(v)) for k, v in amounts.items()
     }
 
 
