@@ -169,7 +169,8 @@ def _policy_flips(body: Body) -> Iterator[tuple[str, Body]]:
             yield f"a selector without {resource}", _with(body, (*here, "resources"), left)
         if "CREATE" in rule["operations"] and len(rule["operations"]) > 1:
             left = [o for o in rule["operations"] if o != "CREATE"]
-            yield "a selector without CREATE", _with(body, (*here, "operations"), left)
+            which = f"rule {i}" if len(spec["matchConstraints"]["resourceRules"]) > 1 else "a selector"
+            yield f"{which} without CREATE", _with(body, (*here, "operations"), left)
 
 
 def _namespace_flips(body: Body, own: set[Path]) -> Iterator[tuple[str, Body]]:
