@@ -183,7 +183,8 @@ def _namespace_flips(body: Body, own: set[Path]) -> Iterator[tuple[str, Body]]:
 
 def _raised(amounts: Mapping[str, Any]) -> Body:
     return {
-        k: f"{v if int(v) else 1}000" if str(v).isdigit() else re.sub(r"^([0-9.]+)", r"\g<1>000", str(v)) for k, v in amounts.items()
+        k: f"{v if int(v) else 1}000" if str(v).isdigit() else re.sub(r"^([0-9.]+)", r"\g<1>000", str(v))
+        for k, v in amounts.items()
     }
 
 
