@@ -45,7 +45,7 @@ test: setup .venv-scan/.ready ## run every test that this machine can run and sa
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 cluster: setup ## only the tests on a real control plane, with what make tools built
-	$(BIN)/python -m pytest tests/cluster $(ARGS)
+	$(BIN)/python -m pytest tests/cluster -n auto $(ARGS)
 
 proof: cluster ## docs/proof.md: what the tests on a real control plane showed of every control
 	$(BIN)/python tools/proof.py
