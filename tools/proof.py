@@ -47,7 +47,8 @@ in that one thing was admitted. A *mutant* is the tree with one object, fragment
 flipped as a mistake would; it is noticed when a pair of its control fails."""
 ABOUT = {
     "Controls": "Removals and flips are those noticed, of all. Only controls whose first proof is a request have them.",
-    "Survivors": "Mutants that no probe notices, and why.",
+    "Survivors": "Mutants that no probe of their control notices, and why. Of some there is nothing to notice: another "
+    "part of the tree enforces the same.",
     "Removals that change nothing": "The component's own default is the same value, in the version of the run.",
     "Pod Security": "The fixtures of k8s.io/pod-security-admission in namespaces that ringfence makes, each pinned to "
     "the version of its folder. Only Pod Security's own verdict is judged.",
@@ -131,20 +132,25 @@ def figures(runs: Mapping[str, Any], mutants: Mapping[str, Any]) -> Iterator[str
         s = run["summary"]
         rest = ", ".join(f"{s[state]} {state.replace('-', ' ')}" for state in REASONS if s.get(state))
         yield f"| `ringfence verify` of examples/{example} | {s['proved']} proved, {s['failed']} failed, {rest} |"
+    rows = {one["mutant"]: one for one in listed("tests/cluster/survivors.yaml")}
     for kind, name in (("removal", "removals"), ("flip", "flipped settings")):
         mine = [m for m in mutants["mutants"] if m["kind"] == kind]
-        dead = sum(m["killed"] for m in mine)
-        yield f"| {name} that a probe noticed | {dead} of {len(mine)}, {100 * dead / len(mine):.1f} % |"
+        alive = [rows.get(f"{m['control']}: {m['what']}", {}) for m in mine if not m["killed"]]
+        same, elsewhere = (sum(key in one for one in alive) for key in ("equivalent", "noticed_by"))
+        real, dead = len(mine) - same, len(mine) - len(alive)
+        yield f"| {name} that something would notice | {real}, and {same} after which the same is enforced (below) |"
+        yield f"| … noticed by a probe of their control | {dead}, {100 * dead / real:.1f} % |"
+        yield f"| … noticed by another test, or by nobody | {elsewhere}, {real - dead - elsewhere} |"
     yield f"| removals that change nothing, not counted above | {len(mutants['defaults'])} |"
 
 
 def survivors() -> Iterator[str]:
-    """Mutants that nothing notices, each with its reason."""
-    rows = listed("tests/cluster/survivors.yaml")
-    if not rows:
-        yield "None."
-    for one in rows:
-        yield f"- {one['mutant']}: {one['reason']}"
+    """Mutants that no probe notices, each with its reason and, where another test notices it, which."""
+    yield from ("| mutant | why | noticed by |", "|---|---|---|")
+    for one in listed("tests/cluster/survivors.yaml"):
+        nobody = "nothing to notice" if one.get("equivalent") else "nobody"
+        by = f"`{one['noticed_by']}`" if "noticed_by" in one else nobody
+        yield f"| {one['mutant']} | {' '.join(one['reason'].split())} | {by} |"
 
 
 def defaults(mutants: Mapping[str, Any]) -> Iterator[str]:
