@@ -66,13 +66,18 @@ def of_cluster_plane(resolution: Resolution, bundle: Bundle, control: ResolvedCo
             continue
         without = _without(resolution, control, row)
         changed = [m for id_, m in whole.items() if without.get(id_) != m.body]
-        for manifest in _one_of_each(changed, wanted):
-            left = without.get(manifest.id)
-            what = f"{manifest.id} without the part of {row.template}" if left else f"{manifest.id} gone"
-            yield Mutant(control.id, REMOVAL, what, ((manifest, left),))
-    for manifest in _one_of_each(whole.values(), wanted):
-        for what, body in flips(manifest.body, _own(manifest, control.id)):
-            yield Mutant(control.id, FLIP, f"{manifest.id} with {what}", ((manifest, body),))
+        for alike in _alike(changed, wanted):
+            objects = tuple((m, without.get(m.id)) for m in alike)
+            what = f"without the part of {row.template}" if objects[0][1] else "gone"
+            yield Mutant(control.id, REMOVAL, f"{_name(alike)} {what}", objects)
+    for alike in _alike(whole.values(), wanted):
+        for each in zip(*(flips(m.body, _own(m, control.id)) for m in alike), strict=True):
+            objects = tuple((m, body) for m, (_, body) in zip(alike, each, strict=True))
+            yield Mutant(control.id, FLIP, f"{_name(alike)} with {each[0][0]}", objects)
+
+
+def _name(alike: list[Manifest]) -> str:
+    return alike[0].id + (f" and {len(alike) - 1} more like it" if len(alike) > 1 else "")
 
 
 def _without(resolution: Resolution, control: ResolvedControl, row: Any) -> dict[str, Body]:
@@ -98,15 +103,18 @@ def probed_namespaces(resolution: Resolution, control: ResolvedControl) -> set[s
     return found
 
 
-def _one_of_each(manifests: Iterable[Manifest], wanted: set[str]) -> list[Manifest]:
-    """Of objects that differ in names alone those in a wanted namespace; of what lies in none of them the first."""
+def _alike(manifests: Iterable[Manifest], wanted: set[str]) -> list[list[Manifest]]:
+    """Objects that differ in names alone, together: those in a wanted namespace, else the first. Namespaces one by one."""
     by_form: dict[str, list[Manifest]] = {}
     for manifest in manifests:
         by_form.setdefault(_form(manifest), []).append(manifest)
     found = []
     for alike in by_form.values():
         inside = [m for m in alike if (m.namespace or (m.name if m.kind == "Namespace" else "")) in wanted]
-        found.extend(inside or alike[:1])
+        if alike[0].kind == "Namespace":
+            found.extend([m] for m in inside or alike[:1])
+        else:
+            found.append(inside or alike[:1])
     return found
 
 

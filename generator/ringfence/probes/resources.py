@@ -60,6 +60,14 @@ class Resources:
             raise Unprovable(f"the API server serves no {plural}")
         return self._plurals[plural], sub
 
+    def named(self, text: str, namespaced: bool) -> tuple[Resource, str]:
+        """As `find`, but what is not served is taken as written: rules name what add-ons bring."""
+        plural, _, sub = text.partition("/")
+        if plural in self._plurals or "." not in plural:
+            return self.find(text)
+        name, _, group = plural.partition(".")
+        return Resource(group, "", name, "", namespaced), sub
+
     def of(self, body: Mapping[str, Any]) -> Resource:
         """The resource of an object."""
         key = (body["apiVersion"].rpartition("/")[0], body["kind"])

@@ -14,8 +14,10 @@ _GROUP = "authorization.k8s.io"
 def perform(scene: Scene, request: Request) -> Outcome:
     """Refused when the authorizers don't allow it; worded as the API server's own refusal."""
     actor = scene.actor(request)
-    resource, sub = scene.resources.find(request["resource"])
-    namespace = scene.namespace(request) if resource.namespaced else None
+    namespace = scene.namespace(request)
+    resource, sub = scene.resources.named(request["resource"], namespace is not None)
+    if not resource.namespaced:
+        namespace = None
     _, name = scene.body(request)
     attributes = {
         "verb": request["verb"],
