@@ -16,6 +16,8 @@ from ringfence.build import Builder
 from ringfence.documents import load
 from ringfence.errors import RingfenceError
 from ringfence.model import Stage
+from ringfence.probes.runner import planned
+from ringfence.verdict import State
 
 PROVIDERS = ("eks", "gke", "aks")
 VERDICTS = ("equivalent", "provider-owned", "provider-owned, not kept", "provider-owned, undocumented")
@@ -66,6 +68,24 @@ def test_every_shipped_control_of_the_host_plane_is_accounted_for(tmp_path: Path
         assert ("statement" in row) is ("source" in row)
         if row["verdict"] in ("provider-owned", "provider-owned, not kept"):
             assert row["statement"]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_verify_asks_about_objects_of_ours_and_reports_every_other_row_as_the_providers(
+    tmp_path: Path, provider: str
+) -> None:
+    bundle = bundle_of(tmp_path, provider, profile="zero-trust")
+    rows = load(tree_of(bundle)["provider.yaml"].text, "provider.yaml").value["controls"]
+    resolution = Builder().resolve(tmp_path / "cluster.yaml")
+    for row in rows:
+        said = {(state, text) for _, state, text in planned(resolution, [row["control"]])}
+        if row.get("by", "").startswith("this control's own"):
+            assert (None, "") in said, row["control"]
+            continue
+        ((state, text),) = said
+        assert state is State.PROVIDER_OWNED, row["control"]
+        assert text.startswith(row["verdict"]), row["control"]
+        assert row.get("statement", "") in text, row["control"]
 
 
 def test_statements_name_a_page_and_no_address() -> None:
