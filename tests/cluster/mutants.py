@@ -126,8 +126,8 @@ def _form(manifest: Manifest) -> str:
         body["spec"]["hard"] = sorted(body["spec"]["hard"])
     if manifest.namespace:
         body["name"] = manifest.name
-    for subject in body.get("subjects", ()):
-        subject["name"] = ""
+    if "subjects" in body:
+        body["subjects"] = sorted({s["kind"] for s in body["subjects"]})
     return json.dumps(body, sort_keys=True)
 
 
