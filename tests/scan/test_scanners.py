@@ -123,6 +123,7 @@ def kubernetes_validate(tree: Path) -> list[Hit]:
     lines = run(str(BIN / "python"), "-c", code, version, *files(tree)).splitlines()
     hits = [Hit(*json.loads(line)) for line in lines]
     custom = {h.object for h in hits if h.check == "no-schema"}
+    custom -= {c for c in custom if c.startswith("ringfence/")}  # host/provider.yaml: for people, and for no API server
     assert all(
         "." in c.split("/")[0] and ".k8s.io/" not in c.replace("policy.networking.k8s.io/", "") for c in custom
     ), custom

@@ -382,7 +382,7 @@ TEMPLATES = [
     # what a template refers to
     ("kind: {{ nothing }}\n", "1:1: error: template: 'nothing' is undefined; the context is `cluster`, `params`, `control` and,"
      " per namespace, `namespace`"),
-    ("kind: X\nmetadata:\n  name: {{ namespace.nam }}\n", "3:1: error: template: 'ringfence.spec.facts.Namespace object' has no"
+    ("kind: X\nmetadata:\n  name: {{ namespace.nam }}\n", "3:1: error: template: 'ringfence.spec.tenants.Namespace object' has no"
      " attribute 'nam'; the context is `cluster`, `params`, `control` and, per namespace, `namespace`"),
     ("a: {{ namespace }}\nkind: A\napiVersion: v1\nmetadata: {name: a, namespace: x}\n", "1:1: error: Namespace can't be a field;"
      " pass a text, a number within 2^53, true or false, a list or a mapping"),
