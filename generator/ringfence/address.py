@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from ringfence.documents import Document
 from ringfence.errors import UsageError, nearest
-from ringfence.model import Bundle, Manifest, Path, paths
+from ringfence.model import Bundle
+from ringfence.shape import Manifest, Path, paths
 
 _STEP = re.compile(r"""\["(?P<quoted>[^"]*)"\]|\[(?P<index>[0-9]+)\]""")
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ringfence.errors import InputError, Place, RingfenceError, raise_all
-from ringfence.model import HOST_API, Joined, Manifest, Origin, Path, Shape, Slot, fill_text
 from ringfence.render import Fragment
+from ringfence.shape import HOST_API, Joined, Manifest, Origin, Path, Shape, Slot, fill_text
 
 MANAGED_BY = ("app.kubernetes.io/managed-by", "ringfence")
 CONTROLS = "ringfence/controls"

@@ -12,8 +12,9 @@ from ringfence import bundled
 from ringfence.cache import remembered
 from ringfence.documents import load
 from ringfence.errors import InputError, Place, RingfenceError, nearest, raise_all
-from ringfence.model import PROFILES, Control, Emit, Managed, Param, Severity, Stage, Wave
+from ringfence.model import PROFILES, Control, Emit, Managed, Param, Severity, Stage
 from ringfence.parameters import loosened, malformed
+from ringfence.shape import Wave
 from ringfence.spec.judge import judge
 
 

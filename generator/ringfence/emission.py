@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ringfence.documents import emit, quote
-from ringfence.model import Joined, Manifest, Slot, fill_text
+from ringfence.shape import Joined, Manifest, Slot, fill_text
 
 
 class _Quoted(dict[str, str]):

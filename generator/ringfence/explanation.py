@@ -10,7 +10,7 @@ from typing import Any
 from ringfence.arrange import CONTROLS, MANAGED_BY
 from ringfence.documents import dump, load_marked
 from ringfence.host import forms
-from ringfence.model import HOST_API, PROFILES, Bundle, Control, Manifest, Origin, Path, ResolvedControl, Source, Wave
+from ringfence.model import PROFILES, Bundle, Control, ResolvedControl, Source
 from ringfence.reference import (
     FRAMEWORKS,
     audit_line,
@@ -23,6 +23,7 @@ from ringfence.reference import (
     show,
     value_under,
 )
+from ringfence.shape import HOST_API, Manifest, Origin, Path, Wave
 from ringfence.sinks.layout import file_of
 from ringfence.sinks.report import spell
 

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 from ringfence.documents import Document
 from ringfence.errors import InputError, Place
 from ringfence.invariants import Violation, object_rules, set_rules
-from ringfence.model import Finding, Manifest, Path, Severity, Shape, Wave
+from ringfence.model import Finding, Severity
 from ringfence.schemas import SUPPORTED, SchemaStore
+from ringfence.shape import Manifest, Path, Shape, Wave
 from ringfence.validate import unknown_kind
 
 SCHEMA = "schema"  # stands for the control in findings about an object's form

@@ -13,21 +13,10 @@ from functools import lru_cache
 
 from ringfence.errors import InputError, Place, RingfenceError, nearest, raise_all
 from ringfence.invariants import Violation, object_rules, set_rules
-from ringfence.model import (
-    HOST_API,
-    Bundle,
-    Joined,
-    Manifest,
-    Path,
-    ResolvedControl,
-    Shape,
-    Slot,
-    Stage,
-    fill_text,
-    paths,
-)
+from ringfence.model import Bundle, ResolvedControl, Stage
 from ringfence.render import fitting, held_back, ungiven, yields
 from ringfence.schemas import KindSchema, SchemaStore
+from ringfence.shape import HOST_API, Joined, Manifest, Path, Shape, Slot, fill_text, paths
 from ringfence.spec.facts import Cluster
 
 # DNS-1123 subdomain; RBAC names may hold colons (k8s.io/apimachinery pkg/api/validation/path).

@@ -18,9 +18,10 @@ from ringfence.arrange import arrange
 from ringfence.build import Builder
 from ringfence.documents import dump, load
 from ringfence.errors import Errors, RingfenceError
-from ringfence.model import Bundle, Manifest
+from ringfence.model import Bundle
 from ringfence.render import Renderer
 from ringfence.schemas import SchemaStore
+from ringfence.shape import Manifest
 from ringfence.spec.read import cluster_of
 from ringfence.validate import validate
 

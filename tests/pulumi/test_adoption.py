@@ -9,7 +9,7 @@ from helpers import ROOT
 
 from ringfence.build import Builder
 from ringfence.errors import RingfenceError
-from ringfence.model import Manifest
+from ringfence.shape import Manifest
 from ringfence.sinks.pulumi.adoption import settle
 from ringfence.sinks.pulumi.apiserver import Present, Snapshot
 from ringfence.sinks.pulumi.registration import Key, Terms, key_of

@@ -16,7 +16,7 @@ from helpers import ROOT
 from ringfence.build import Builder
 from ringfence.documents import dump
 from ringfence.errors import RingfenceError
-from ringfence.model import Manifest
+from ringfence.shape import Manifest
 from ringfence.sinks.pulumi.apiserver import Connection, Present, snapshot
 
 KINDS = {

@@ -13,8 +13,8 @@ from spying import Engine
 
 from ringfence.build import Builder
 from ringfence.errors import RingfenceError
-from ringfence.model import Manifest, Shape, Wave
 from ringfence.schemas import SUPPORTED
+from ringfence.shape import Manifest, Shape, Wave
 from ringfence.sinks.pulumi import ClusterBootstrap, HardenedNamespace, Terms, register, treatment
 from ringfence.sinks.pulumi.registration import key_of
 from ringfence.spec.read import read_cluster

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from ringfence.arrange import arrange
 from ringfence.errors import Errors, InputError
-from ringfence.model import Joined, Manifest, Origin, Path, Shape, Slot, Wave, paths
 from ringfence.render import Fragment
+from ringfence.shape import Joined, Manifest, Origin, Path, Shape, Slot, Wave, paths
 
 
 def fragment(

@@ -13,7 +13,7 @@ from strategies import DOCUMENTS, NASTY, TEXTS
 
 from ringfence import documents
 from ringfence.emission import compile_text
-from ringfence.model import Joined, Slot, fill
+from ringfence.shape import Joined, Slot, fill
 
 
 def read_everywhere(text: str) -> dict[str, Any]:

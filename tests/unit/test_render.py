@@ -17,12 +17,12 @@ from ringfence.arrange import arrange
 from ringfence.build import Builder
 from ringfence.documents import dump, load
 from ringfence.errors import InputError, Place
-from ringfence.model import HOST_API, Slot, fill
 from ringfence.render import Renderer, environment
 from ringfence.render.alike import freeze
 from ringfence.render.filters import FILTERS, cel
 from ringfence.render.renderer import in_range
 from ringfence.render.structure import plain_data
+from ringfence.shape import HOST_API, Slot, fill
 from ringfence.spec.read import cluster_of
 
 PLACE = Place("x", 1, 1)

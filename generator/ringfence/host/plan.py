@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ringfence.documents import dump
-from ringfence.model import Bundle, Manifest
+from ringfence.model import Bundle
+from ringfence.shape import Manifest
 
 CONTROL_PLANE, WORKER = "control-plane", "worker"
 # Mappings of these flags are name=value pairs; those of all others are sets of names (kube-apiserver reference).

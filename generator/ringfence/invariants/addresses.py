@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from ringfence.invariants.policies import closed_egress, covers_port, foreign_policies, network_policies, rules_of
 from ringfence.invariants.rules import SetRule, Violation, by_strings
-from ringfence.model import Manifest, Path, Severity
+from ringfence.model import Severity
+from ringfence.shape import Manifest, Path
 
 _METADATA = ("169.254.169.254", "fd00:ec2::254")
 _ADDRESSES = frozenset({"ipBlock", "toCIDR", "toCIDRSet", "nets"})  # fields whose strings are address ranges

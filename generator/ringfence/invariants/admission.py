@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ringfence.invariants.rules import ObjectRule, SetRule, Violation
-from ringfence.model import Joined, Manifest, Path, Severity, Slot, fill_text
+from ringfence.model import Severity
+from ringfence.shape import Joined, Manifest, Path, Slot, fill_text
 
 _VAP, _MAP = "ValidatingAdmissionPolicy", "MutatingAdmissionPolicy"
 _POLICIES = frozenset({_VAP, _MAP})

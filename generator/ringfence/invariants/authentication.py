@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ringfence.invariants.rules import ObjectRule, Violation
-from ringfence.model import Path, Severity
+from ringfence.model import Severity
+from ringfence.shape import Path
 
 _RESERVED = ("system:", "kubeadm:")  # prefixes of Kubernetes' own users and groups, and of the installer's
 

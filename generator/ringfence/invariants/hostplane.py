@@ -10,7 +10,8 @@ from functools import wraps
 from typing import Any
 
 from ringfence.invariants.rules import ObjectRule, Violation
-from ringfence.model import HOST_API, Severity
+from ringfence.model import Severity
+from ringfence.shape import HOST_API
 
 _STATIC = ("basic-auth-file", "token-auth-file")
 _AUTHORIZATION = ("authorization-mode", "authorization-policy-file", "authorization-webhook-")

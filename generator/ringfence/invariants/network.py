@@ -19,7 +19,8 @@ from ringfence.invariants.policies import (
     selects_all,
 )
 from ringfence.invariants.rules import ObjectRule, SetRule, Violation, by_shape
-from ringfence.model import Manifest, Severity
+from ringfence.model import Severity
+from ringfence.shape import Manifest
 
 _BY_NAME = "kubernetes.io/metadata.name"
 _TENANT = "ringfence/tenant"

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ringfence.invariants.rules import ObjectRule, Violation
-from ringfence.model import Joined, Severity, Slot
+from ringfence.model import Severity
+from ringfence.shape import Joined, Slot
 
 _PREFIX = "pod-security.kubernetes.io/"
 _ENFORCE, _VERSION = _PREFIX + "enforce", _PREFIX + "enforce-version"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ringfence.invariants.rules import by_shape
-from ringfence.model import Manifest, Path
+from ringfence.shape import Manifest, Path
 
 _FOREIGN = frozenset({"cilium.io", "projectcalico.org", "policy.networking.k8s.io"})
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ringfence.invariants.rules import ObjectRule, SetRule, Violation, by_shape
-from ringfence.model import Manifest, Severity
+from ringfence.model import Severity
+from ringfence.shape import Manifest
 
 # Resources of a quota that every container it counts must state, by what states them.
 # Source: k8s.io/kubernetes pkg/quota/v1/evaluator/core/pods.go, validationSet.

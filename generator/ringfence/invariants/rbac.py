@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ringfence.invariants.rules import ObjectRule, SetRule, Violation, by_strings
-from ringfence.model import Joined, Manifest, Path, Severity, Slot
+from ringfence.model import Severity
+from ringfence.shape import Joined, Manifest, Path, Slot
 
 _READ = frozenset({"get", "list", "watch"})
 _BROAD = {

@@ -8,7 +8,8 @@ from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from ringfence.model import Joined, Manifest, Path, Severity, Slot, fill_text, paths
+from ringfence.model import Severity
+from ringfence.shape import Joined, Manifest, Path, Slot, fill_text, paths
 
 MODULES = (
     "addresses",

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from jinja2 import nodes
 
-from ringfence.model import Shape
+from ringfence.shape import Shape
 from ringfence.spec.tenants import Namespace
 
 _SIMPLE = frozenset({bool, str})

@@ -7,10 +7,11 @@ from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
 from ringfence.errors import InputError, Place, RingfenceError, raise_all
-from ringfence.model import Emit, ResolvedControl, Shape, Stage
+from ringfence.model import Emit, ResolvedControl, Stage
 from ringfence.render.alike import Layout, freeze
 from ringfence.render.environment import CompiledTemplate, Environment
 from ringfence.render.structure import Structure, Word, is_blank
+from ringfence.shape import Shape
 from ringfence.spec.facts import Cluster
 
 _CLUSTER_SUBJECT = (None,)

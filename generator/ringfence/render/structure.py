@@ -8,8 +8,9 @@ from typing import Any
 
 from ringfence.documents import load_marked
 from ringfence.errors import InputError, Place
-from ringfence.model import Emit, Joined, Origin, Path, Shape, Slot
+from ringfence.model import Emit
 from ringfence.render.environment import MARK_CLOSE, MARK_OPEN, TOKEN_CLOSE, TOKEN_OPEN
+from ringfence.shape import Joined, Origin, Path, Shape, Slot
 
 _TOKEN = re.compile(f"{TOKEN_OPEN}([0-9]+){TOKEN_CLOSE}")
 _MARK = re.compile(f"{MARK_OPEN}([0-9]+){MARK_CLOSE}")

@@ -15,7 +15,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from ringfence.errors import InputError, Place, raise_all
-from ringfence.model import Manifest, Path, Shape
+from ringfence.shape import Manifest, Path, Shape
 
 NAME = "ringfence.index"
 API_VERSION = "ringfence/v1alpha1"

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from ringfence.documents import dump
-from ringfence.model import Manifest, Shape, Wave
+from ringfence.shape import Manifest, Shape, Wave
 from ringfence.spec.facts import Cluster
 
 CLUSTER_SCOPE = "_cluster"  # no namespace can be called this

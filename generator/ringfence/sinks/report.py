@@ -9,7 +9,8 @@ from typing import Any
 
 from ringfence.errors import Place
 from ringfence.findings import Report, Unanalysed, at_or_over, counts
-from ringfence.model import Finding, Path
+from ringfence.model import Finding
+from ringfence.shape import Path
 
 
 def spell(path: Path) -> str:

@@ -19,7 +19,9 @@ from typing import NamedTuple
 from ringfence.emission import text
 from ringfence.errors import InputError, Place, RingfenceError, ToolError, raise_all
 from ringfence.host import forms
-from ringfence.model import Bundle, Manifest
+from ringfence.model import Bundle
+from ringfence.shape import Manifest
+from ringfence.sinks import disk
 from ringfence.sinks.index import NAME, ShapeTable, file_line, index_text, read_index
 from ringfence.sinks.layout import companions, file_of
 
@@ -74,7 +76,7 @@ class Tree:
         self._check = check
         self._fresh = _is_free(directory)
         home = directory.resolve()  # `-o .` has no name of its own
-        self._staging = _unused(home.with_name(f".{home.name}{_STAGED}{os.getpid()}"))
+        self._staging = disk.unused(home.with_name(f".{home.name}{_STAGED}{os.getpid()}"))
         self._place, self._beside = str(directory), str(self._staging)
         self._folders: set[str] = set()
 
@@ -94,7 +96,7 @@ class Tree:
         change = "new"
         if not self._fresh:
             try:
-                change = "same" if _holds(f"{self._place}/{path}", data) else "changed"
+                change = "same" if disk.holds(f"{self._place}/{path}", data) else "changed"
             except (FileNotFoundError, NotADirectoryError):
                 change = "new"
         if change != "same" and not self._check:
@@ -104,13 +106,9 @@ class Tree:
     def _stage(self, path: str, data: bytes) -> None:
         folder = path.rpartition("/")[0]
         if folder not in self._folders:
-            _make(f"{self._beside}/{folder}")
+            disk.make(f"{self._beside}/{folder}")
             self._folders.add(folder)
-        target = os.open(f"{self._beside}/{path}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-        try:
-            _write_all(target, data)
-        finally:
-            os.close(target)
+        disk.write(f"{self._beside}/{path}", data)
 
     def finish(self, cluster: str, rows: list[Row], shapes: ShapeTable) -> Changes:
         """Swap the staged files in, drop what the old index lists and the new one doesn't; the index last."""
@@ -126,7 +124,7 @@ class Tree:
             if not self._check:
                 self._create(data)
             return changes
-        stale = not _holds(f"{self._place}/{NAME}", data)
+        stale = not disk.holds(f"{self._place}/{NAME}", data)
         old = self._old_files() if stale else lines.keys()
         changes.removed = sorted(p for p in old if p not in lines and os.path.lexists(self.directory / p))
         if self._check:
@@ -267,37 +265,3 @@ def _is_free(directory: Path) -> bool:
             hint="choose an empty or new directory",
         )
     return True
-
-
-def _unused(path: Path) -> Path:
-    """`path`, or with a number behind it: what somebody else left there is not ours to publish."""
-    found, number = path, 0
-    while os.path.lexists(found):
-        number += 1
-        found = path.with_name(f"{path.name}-{number}")
-    return found
-
-
-def _make(folder: str) -> None:
-    """Make a folder, its parents too; there are many, most with their parent in place."""
-    try:
-        os.mkdir(folder)  # noqa: PTH102 # no Path objects in a long loop
-    except FileNotFoundError:
-        os.makedirs(folder, exist_ok=True)  # noqa: PTH103
-    except FileExistsError:
-        pass  # another process was faster
-
-
-def _holds(path: str, data: bytes) -> bool:
-    """Are these a file's bytes? In as few system calls as it takes: a tree has many files."""
-    file = os.open(path, os.O_RDONLY)
-    try:
-        return os.read(file, len(data) + 1) == data
-    finally:
-        os.close(file)
-
-
-def _write_all(target: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(target, view) :]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from ringfence.errors import InputError, RingfenceError, ToolError, nearest, raise_all
-from ringfence.model import Manifest
+from ringfence.shape import Manifest
 from ringfence.sinks.pulumi.apiserver import Present, Snapshot, role_of
 from ringfence.sinks.pulumi.registration import Terms, key_of
 from ringfence.sinks.pulumi.treatment import matches, patched

@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import quote
 
 from ringfence.errors import InputError, ToolError
-from ringfence.model import Manifest
 from ringfence.schemas import SUPPORTED
+from ringfence.shape import Manifest
 from ringfence.sinks.pulumi.registration import Key, key_of
 from ringfence.sinks.pulumi.treatment import STACK_ANNOTATION, patched
 

@@ -11,7 +11,7 @@ from typing import Any, NotRequired, TypedDict, cast
 
 import pulumi
 
-from ringfence.model import Manifest
+from ringfence.shape import Manifest
 from ringfence.sinks.pulumi.refusal import one_line
 from ringfence.sinks.pulumi.registration import Terms, register
 from ringfence.sinks.pulumi.source import Source, source_of

@@ -12,7 +12,7 @@ from typing import Any
 import pulumi
 
 from ringfence.errors import InputError, raise_all
-from ringfence.model import Manifest, Path, Wave, paths
+from ringfence.shape import Manifest, Path, Wave, paths
 from ringfence.sinks.pulumi import treatment
 
 Key = tuple[str, str, str, str]  # API group, kind, namespace, name: an object's identity on a cluster

@@ -17,7 +17,8 @@ from ringfence.build import Builder, Resolution
 from ringfence.documents import dump, load
 from ringfence.emission import text
 from ringfence.errors import InputError, nearest, raise_all
-from ringfence.model import Bundle, Manifest
+from ringfence.model import Bundle
+from ringfence.shape import Manifest
 from ringfence.sinks.pulumi.adoption import settle
 from ringfence.sinks.pulumi.apiserver import snapshot
 from ringfence.sinks.pulumi.registration import Terms, stack_name

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ringfence.model import Manifest, Wave
+from ringfence.shape import Manifest, Wave
 
 STACK_ANNOTATION = "ringfence/stack"  # which stack an object on the cluster belongs to
 FIELD_MANAGER = "ringfence"  # as docs/usage.md has kubectl call itself, so that fields change hands without a conflict
