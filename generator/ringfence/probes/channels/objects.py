@@ -126,12 +126,13 @@ def _send(api: Api, verb: str, target: _Target, body: Mapping[str, Any] | None, 
 
 
 def _judge(scene: Scene, request: Request, answer: Answer, start: int, target: _Target) -> Outcome:
-    if target.sub in _STREAMS and answer.code in _PASSED and request["audited"] is None:
-        return Outcome(False, f"passed authorization and admission ({answer.code})", answer.warnings)
+    streamed = target.sub in _STREAMS and answer.code in _PASSED
     audited = request["audited"] is not None and answer.code not in (401, 403)
-    if not answer.ok and not audited:
+    if not (answer.ok or streamed or audited):
         return Outcome(True, answer.text, answer.warnings)
     outcome = expectations.judge(scene, request, answer, start, target.namespace)
+    if streamed and not outcome.refused:
+        return outcome._replace(text=f"passed authorization and admission ({answer.code})")
     if outcome.refused or request["etcd"] is None:
         return outcome
     wanted = request["etcd"]
