@@ -10,9 +10,12 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from helpers import write_cluster
 from hostplane import bundle_of, catalogue, tree_of
 
+from ringfence.build import Builder
 from ringfence.documents import load
+from ringfence.sinks.tree import write
 
 DISTRIBUTIONS = ("kubeadm", "rke2", "k3s")
 SHELL = shutil.which("dash") or "/bin/sh"
@@ -168,3 +171,29 @@ def test_systemd_takes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dis
         done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
         assert (done.returncode, done.stderr) == (0, "")
     assert mode(held) == "0600"
+
+
+def test_an_account_that_the_host_lacks_is_one_error_before_anything_is_written(tmp_path: Path) -> None:
+    file = write_cluster(
+        tmp_path / "cluster", profile="restricted", kubernetes={"version": "1.36", "distribution": "rke2"}
+    )
+    write(Builder().build(file), tmp_path / "tree")
+    shims = tmp_path / "bin"
+    shims.mkdir()
+    (shims / "id").write_text(
+        "#!/bin/sh\n[ $# = 1 ] && echo 0\n", encoding="utf-8"
+    )  # root, on a host of no other account
+    (shims / "id").chmod(0o755)
+    done = subprocess.run(
+        [SHELL, str(tmp_path / "tree/host/install.sh"), "control-plane"],
+        env={"PATH": f"{shims}:{os.environ['PATH']}", "RINGFENCE_ROOT": str(tmp_path / "root")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "install.sh: error: files are to belong to etcd, and this host has no such account; make it:\n"
+        "  useradd --system --user-group --no-create-home --shell /sbin/nologin etcd\n"
+    )
+    assert not (tmp_path / "root").exists()

@@ -82,6 +82,15 @@ hold() { # mode owner path, where it exists
   done
 }
 """
+_KNOWN = """\
+known() { # account that is to own files: it must be there before anything is written
+  if [ "$(id -u)" = 0 ] && ! id -u "$1" >/dev/null 2>&1; then
+    echo "install.sh: error: files are to belong to $1, and this host has no such account; make it:" >&2
+    echo "  useradd --system --user-group --no-create-home --shell /sbin/nologin $1" >&2
+    exit 1
+  fi
+}
+"""
 
 
 def host_files(plan: HostPlan, left_out: Collection[str], placed: Collection[Placed] = ()) -> list[TreeFile]:
@@ -141,16 +150,18 @@ def _table(plan: HostPlan, files: Collection[Placed]) -> dict[str, Any]:
 
 
 def _script(plan: HostPlan, files: Collection[Placed], scripts: Collection[HostFile]) -> str:
-    lines = [_SCRIPT]
+    blocks = []
     for role in (CONTROL_PLANE, WORKER):
-        inside = [
-            f"folder {p.mode} {p.owner} {quote(p.path)}" for p in plan.permissions if p.create and role in p.roles
-        ]
-        inside += [f"put {f.mode} {f.owner} {quote(f.path)} {quote(f.source)}" for f in files if role in f.roles]
+        held = [p for p in plan.permissions if role in p.roles]
+        put = [f for f in files if role in f.roles]
+        owners = {p.owner for p in held} | {f.owner for f in put}
+        accounts = sorted({owner.partition(":")[0] for owner in owners} - {"root"})
+        inside = [f"known {account}" for account in accounts]
+        inside += [f"folder {p.mode} {p.owner} {quote(p.path)}" for p in held if p.create]
+        inside += [f"put {f.mode} {f.owner} {quote(f.path)} {quote(f.source)}" for f in put]
         inside += [f'RINGFENCE_ROOT="$root" sh "$root"{quote(f.path)}' for f in scripts if role in f.roles]
-        inside += [
-            f"hold {p.mode} {p.owner} {quote(p.path)}" for p in plan.permissions if not p.create and role in p.roles
-        ]
+        inside += [f"hold {p.mode} {p.owner} {quote(p.path)}" for p in held if not p.create]
         if inside:
-            lines.append(f'if [ "$role" = {role} ]; then\n' + "".join(f"  {line}\n" for line in inside) + "fi\n")
-    return "".join(lines)
+            blocks.append(f'if [ "$role" = {role} ]; then\n' + "".join(f"  {line}\n" for line in inside) + "fi\n")
+    functions = _SCRIPT + (_KNOWN if any("  known " in block for block in blocks) else "")
+    return functions + "".join(blocks)
