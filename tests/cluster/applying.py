@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
-from ringfence.model import Manifest
 from ringfence.probes.api import Answer, Api
+from ringfence.shape import Manifest
 
 Body = dict[str, Any]
 APPLY = "application/apply-patch+yaml"

@@ -11,7 +11,8 @@ from cluster.mutants import FLIP, REMOVAL, Mutant
 from cluster.trees import at, leaves, less, put, spell
 
 from ringfence.host.plan import flag_text
-from ringfence.model import Bundle, Manifest, Path, ResolvedControl
+from ringfence.model import Bundle, ResolvedControl
+from ringfence.shape import Manifest, Path
 
 Body = dict[str, Any]
 _SET = "enable-admission-plugins"

@@ -26,10 +26,11 @@ from ringfence.build import Resolution
 from ringfence.cli.environment import joined
 from ringfence.documents import dump
 from ringfence.errors import RingfenceError
-from ringfence.model import Bundle, Manifest
+from ringfence.model import Bundle
 from ringfence.probes import Access, Session, kubeconfig, run_pairs
 from ringfence.probes.runner import PATIENCE
 from ringfence.sandbox import ControlPlane
+from ringfence.shape import Manifest
 from ringfence.verdict import State, Verdict
 
 API, ETCD = "kube-apiserver", "etcd"

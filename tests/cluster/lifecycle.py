@@ -1,4 +1,4 @@
-"""One stack's whole life on a control plane of its own: up, again, destroy with and without the key, and up once more."""
+"""One stack's whole life on a control plane of its own: up, again, destroy without and with the key, up once more, and the proofs."""
 
 from __future__ import annotations
 
@@ -6,19 +6,32 @@ import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cluster.applying import Applier
 from cluster.engine import Done, Engine
 from helpers import ROOT
 from up import AS_OF
 
+from ringfence.build import Builder
+from ringfence.cli.environment import joined
 from ringfence.documents import load_all
-from ringfence.probes import kubeconfig
+from ringfence.probes import Session, kubeconfig, run_pairs
 from ringfence.probes.api import Api
 from ringfence.sandbox import ControlPlane, HostFiles, Tools
+from ringfence.verdict import Verdict
 
 Body = dict[str, Any]
+EXAMPLES = ("minimal", "production", "zero-trust")
+PATIENCE = 20.0  # seconds until policies are in force, as of `ringfence verify`
+
+
+class Verified(NamedTuple):
+    """What `ringfence verify` finds, and the enforced controls whose first proof is a request."""
+
+    kubernetes: str
+    verdicts: tuple[Verdict, ...]
+    by_request: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,7 @@ class Life:
     left: dict[str, Body | None]
     again: Done
     back: dict[str, Body | None]
+    verified: Verified  # in the end
 
 
 def tree(rendered: Path, folders: str = "[0-9]-*") -> dict[str, Body]:
@@ -73,12 +87,13 @@ def live(example: str, folder: Path, tools: Tools) -> Life:
         engine.configure("asOf", AS_OF)
         api = Api(kubeconfig.read((plane.kubeconfig,)), None)
         try:
-            return _live({**given, "credentials": tuple(credentials(plane))}, engine, Applier(api))
+            given["credentials"] = tuple(credentials(plane))
+            return Life(**_live(given, engine, Applier(api)), verified=verify(example, plane))
         finally:
             api.close()
 
 
-def _live(steps: dict[str, Any], engine: Engine, cluster: Applier) -> Life:
+def _live(steps: dict[str, Any], engine: Engine, cluster: Applier) -> dict[str, Any]:
     wanted = steps["tree"]
     steps["first"] = engine.up()
     steps["held"] = read(cluster, wanted.values())
@@ -97,7 +112,17 @@ def _live(steps: dict[str, Any], engine: Engine, cluster: Applier) -> Life:
     engine.run("config", "rm", "unprotect")
     steps["again"] = engine.up()
     steps["back"] = read(cluster, wanted.values())
-    return Life(**steps)
+    return steps
+
+
+def verify(example: str, plane: ControlPlane) -> Verified:
+    """Ask every pair of an example that is in force on a control plane."""
+    resolution = Builder().resolve(ROOT / "examples" / example / "cluster.yaml", f"examples/{example}/cluster.yaml")
+    with Session(joined(plane.folder, plane.record, plane.access, resolution.cluster)) as session:
+        verdicts = tuple(run_pairs(session, resolution, (), patience=PATIENCE))
+    enforced = {v.control for v in verdicts if v.stage == "enforce"}
+    first = {c.id for c in resolution.controls if c.control.proof[0] == "api"}
+    return Verified(plane.record.kubernetes, verdicts, frozenset(enforced & first))
 
 
 def read(cluster: Applier, bodies: Iterable[Body]) -> dict[str, Body | None]:

@@ -17,11 +17,12 @@ from cluster.trees import put as _with
 
 from ringfence.arrange import arrange
 from ringfence.build import Resolution
-from ringfence.model import HOST_API, Bundle, Manifest, Path, ResolvedControl, Stage
+from ringfence.model import Bundle, ResolvedControl, Stage
 from ringfence.probes.pairs import load_pairs
 from ringfence.probes.places import NotApplicable, Places
 from ringfence.render import Renderer
 from ringfence.render.renderer import selected
+from ringfence.shape import HOST_API, Manifest, Path
 
 Body = dict[str, Any]
 REMOVAL, FLIP = "removal", "flip"

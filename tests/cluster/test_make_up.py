@@ -16,7 +16,6 @@ from helpers import ROOT
 from ringfence.sandbox import Tools
 
 EXAMPLE = "examples/minimal"
-pytestmark = pytest.mark.xdist_group("pulumi")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ each with its reason; one that is not there fails, and so does a line that no su
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from helpers import ROOT
 
 from ringfence.build import Builder
 from ringfence.probes import Session
-from ringfence.sandbox import ControlPlane
+from ringfence.sandbox import ControlPlane, HostFiles, Tools
 
 EXAMPLE = ROOT / "examples" / "zero-trust" / "cluster.yaml"
 PROOF = ROOT / ".proof"
@@ -30,14 +31,15 @@ SURVIVORS = Path(__file__).with_name("survivors.yaml")
 
 
 @pytest.fixture(scope="module")
-def bed(mutable_plane: ControlPlane) -> Bed:
+def bed(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
     builder = Builder()
     resolution = builder.resolve(EXAMPLE, "examples/zero-trust/cluster.yaml")
-    made = Bed(mutable_plane, resolution, builder.objects(resolution))
-    with Session(made.access) as session:
-        Applier(session.admin).apply_all(made.bundle)
-        assert made.reds(session, patience=20) == [], "nothing is changed yet"
-    return made
+    with ControlPlane(HostFiles.of_cluster(EXAMPLE), tmp_path_factory.mktemp("mutable") / "state", tools) as plane:
+        made = Bed(plane, resolution, builder.objects(resolution))
+        with Session(made.access) as session:
+            Applier(session.admin).apply_all(made.bundle)
+            assert made.reds(session, patience=20) == [], "nothing is changed yet"
+        yield made
 
 
 @pytest.fixture(scope="module")

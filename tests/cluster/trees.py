@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from ringfence.model import Path
+from ringfence.shape import Path
 
 
 def spell(path: Path) -> str:

@@ -7,19 +7,21 @@ import sys
 from pathlib import Path
 
 import pytest
-from together import EACH_ITS_OWN, SHARED, unit
+from together import CLUSTER, EACH_ITS_OWN, LONG, unit
 
-LAYOUT = {
-    "tests/cluster/test_mine.py": "plane",
-    "tests/cluster/test_ours.py": SHARED,
-    "tests/cluster/test_too.py": SHARED,
-}
+ROOT = Path(__file__).parents[2]
+OURS = "tests/cluster/ours"
+LAYOUT = ("tests/cluster/test_mine.py", f"{OURS}/test_one.py", f"{OURS}/test_two.py")
 
 
-def test_modules_with_the_shared_plane_are_one_unit() -> None:
-    assert (
-        unit("tests/cluster/test_sandbox.py::test_x") == unit("tests/cluster/test_custom_kinds.py::test_y[a]") == SHARED
-    )
+def test_modules_of_a_folder_are_one_unit() -> None:
+    assert unit(f"{OURS}/test_x.py::test_x") == unit(f"{OURS}/test_y.py::test_y[a]") == OURS
+
+
+def test_what_starts_first_is_there() -> None:
+    assert [name for name in LONG if not (ROOT / name).exists()] == []
+    assert [name for name in LONG if unit(f"{name}::test_x") != name and unit(f"{name}/test_x.py::y") != name] == []
+    assert all(name.startswith(CLUSTER) for name in LONG)
 
 
 def test_a_module_with_a_plane_of_its_own_is_one_unit() -> None:
@@ -34,12 +36,12 @@ def test_other_tests_are_units_of_their_own(path: str) -> None:
 
 def test_xdist_keeps_to_it(tmp_path: Path) -> None:
     """Many tests, three processes: each unit is seen by one of them."""
-    for name, fixture in LAYOUT.items():
-        body = "import pathlib, os, pytest\n@pytest.fixture\ndef FIXTURE(): return 1\n"
-        body += "@pytest.mark.parametrize('i', range(8))\ndef test_x(FIXTURE, i):\n    open(str(pathlib.Path(__file__)) + '.seen', 'a').write(f'{os.getpid()} ')\n"
+    body = "import pathlib, os, pytest\n@pytest.mark.parametrize('i', range(8))\n"
+    body += "def test_x(i):\n    open(str(pathlib.Path(__file__)) + '.seen', 'a').write(f'{os.getpid()} ')\n"
+    for name in LAYOUT:
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(body.replace("FIXTURE", fixture))
+        file.write_text(body)
     here = Path(__file__).parents[1]
     for name in ("conftest.py", "together.py"):
         (tmp_path / "tests" / name).write_text((here / name).read_text())
@@ -54,4 +56,4 @@ def test_xdist_keeps_to_it(tmp_path: Path) -> None:
     assert "24 passed" in done.stdout, done.stdout + done.stderr
     seen = {n: set((tmp_path / f"{n}.seen").read_text().split()) for n in LAYOUT}
     assert [len(s) for s in seen.values()] == [1, 1, 1]
-    assert seen["tests/cluster/test_ours.py"] == seen["tests/cluster/test_too.py"]
+    assert seen[LAYOUT[1]] == seen[LAYOUT[2]]

@@ -18,7 +18,6 @@ from ringfence.errors import ToolError
 from ringfence.sandbox import ControlPlane
 from ringfence.sandbox.binaries import find_tools
 
-pytestmark = pytest.mark.xdist_group("pulumi")
 IN_YAML = """\
 name: in-yaml
 runtime: yaml

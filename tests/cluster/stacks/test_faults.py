@@ -25,7 +25,6 @@ from ringfence.probes.api import Api
 from ringfence.sandbox import ControlPlane
 from ringfence.sandbox.identities import Authority
 
-pytestmark = pytest.mark.xdist_group("pulumi")
 GRANTS = {"ClusterRole", "ClusterRoleBinding", "PriorityClass", "Role", "RoleBinding"}
 
 

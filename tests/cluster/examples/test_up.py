@@ -6,26 +6,15 @@ Every example lives through the same steps on a control plane made of its own ho
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import pytest
 from cluster import fields
-from cluster.lifecycle import Life, live
+from cluster.lifecycle import EXAMPLES, Life
 from helpers import ROOT
 
-from ringfence.sandbox import Tools
-
-EXAMPLES = ("minimal", "production", "zero-trust")
 of_every_example = pytest.mark.parametrize("example", EXAMPLES)
-pytestmark = pytest.mark.xdist_group("pulumi")  # two cores carry no two control planes, each with an engine beside it
 Lives = Callable[[str], Life]
-
-
-@pytest.fixture(scope="session")
-def life(tools: Tools, pulumi: None, tmp_path_factory: pytest.TempPathFactory) -> Lives:
-    """The life of an example, lived once."""
-    return cache(lambda example: live(example, tmp_path_factory.mktemp(example), tools))
 
 
 def versions(bodies: dict[str, Any]) -> dict[str, str]:

@@ -18,7 +18,6 @@ from ringfence.probes import kubeconfig
 from ringfence.probes.api import Api
 from ringfence.sandbox import ControlPlane
 
-pytestmark = pytest.mark.xdist_group("pulumi")
 SHOWING = [d for d in DOCUMENTS if any(kind == PULUMI for kind, _ in blocks(d))]
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import socket
 import ssl
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from cluster.asking import kubectl
+from cluster.asking import ask, kubectl
 from helpers import ROOT
 
 from ringfence.documents import load_all
@@ -23,27 +21,6 @@ from ringfence.sandbox.tokens import Signer
 
 REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 ZERO_TRUST = ROOT / "examples" / "zero-trust" / "cluster.yaml"
-
-
-def ask(
-    server: str, ca: str, path: str, body: Any = None, *, client: tuple[Path, Path] | None = None, token: str = ""
-) -> tuple[int, Any]:
-    """One request: status and JSON (or text) of the answer."""
-    context = ssl.create_default_context(cafile=ca)
-    if client:
-        context.load_cert_chain(*client)
-    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
-    connection = http.client.HTTPSConnection(urlsplit(server).netloc, context=context, timeout=10)
-    try:
-        connection.request("GET" if body is None else "POST", path, None if body is None else json.dumps(body), headers)
-        answer = connection.getresponse()
-        text = answer.read().decode()
-    finally:
-        connection.close()
-    try:
-        return answer.status, json.loads(text)
-    except ValueError:
-        return answer.status, text
 
 
 def whoami(control_plane: ControlPlane, tmp_path: Path, who: Credentials | str) -> tuple[int, Any]:

@@ -9,9 +9,9 @@ from cluster.trees import put
 
 from ringfence.documents import dump
 from ringfence.errors import ToolError
-from ringfence.model import Path
 from ringfence.sandbox import ControlPlane
 from ringfence.sandbox.hostfiles import structured
+from ringfence.shape import Path
 
 FOLDER = "/etc/kubernetes/ringfence"
 

@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from cluster.applying import Applier
-from cluster.asking import kubectl
-from cluster.test_sandbox import ask
+from cluster.asking import ask, kubectl
 from helpers import ROOT
 
 from ringfence.build import Builder
