@@ -46,6 +46,9 @@ def load_catalog(folders: Sequence[FilePath], cache: FilePath | None = None) -> 
     errors: list[RingfenceError] = []
     controls: dict[str, Control] = {}
     for folder in folders:
+        if not folder.is_dir():
+            what = InputError("there is no such folder of controls", place=Place(str(folder)), hint="name one that is")
+            errors.append(what)
         for file in sorted(folder.glob("*/*/control.yaml")):
             if file.parent.parent.name == "app":  # Copier templates, no controls
                 continue

@@ -1,10 +1,12 @@
-"""A stack of mocks for every test of this folder. None of them reaches a cluster or an engine."""
+"""A stack of mocks for every test of this folder. None of them reaches a cluster or an engine: `server` answers for one."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from answering import Server
 from catalogues import Command
 from spying import Engine
 
@@ -18,3 +20,10 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
 @pytest.fixture
 def command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     return Command(tmp_path, capsys, monkeypatch)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server()
+    yield made
+    made.close()

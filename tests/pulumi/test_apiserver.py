@@ -2,106 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
+from answering import Server, kubeconfig
 from helpers import ROOT
 
 from ringfence.build import Builder
-from ringfence.documents import dump
 from ringfence.errors import RingfenceError
 from ringfence.shape import Manifest
-from ringfence.sinks.pulumi.apiserver import Connection, Present, snapshot
-
-KINDS = {
-    "/api/v1": ["Namespace", "ResourceQuota", "LimitRange", "ServiceAccount"],
-    "/apis/networking.k8s.io/v1": ["NetworkPolicy"],
-    "/apis/rbac.authorization.k8s.io/v1": ["ClusterRoleBinding"],
-}
-
-
-class Server:
-    """As much of an API server as a pre-flight asks for."""
-
-    def __init__(self) -> None:
-        self.version = {"major": "1", "minor": "36+"}
-        self.held: dict[str, list[dict[str, Any]]] = {}  # path -> metadata of the objects
-        self.status: dict[str, int] = {}  # path -> what to answer instead
-        self.asked: list[str] = []
-        self.page = 500
-        self.whole = False  # was more than metadata asked for?
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                path, _, query = self.path.partition("?")
-                outer.asked.append(self.path)
-                outer.whole = "PartialObjectMetadata" not in self.headers["Accept"]
-                status, body = outer.answer(path, query)
-                data = body if isinstance(body, bytes) else json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_: Any) -> None: ...
-
-        self._http = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
-        self._thread.start()
-
-    def answer(self, path: str, query: str) -> tuple[int, Any]:
-        if path in self.status:
-            return self.status[path], {}
-        if path == "/version":
-            return 200, self.version
-        if path in KINDS:
-            return 200, {"resources": [{"kind": k, "name": plural(k)} for k in KINDS[path]]}
-        if path.startswith(tuple(KINDS)):
-            items = self.held.get(path, [])
-            start = int(query.rpartition("continue=")[2]) if "continue=" in query else 0
-            end = start + self.page
-            more = {"continue": str(end)} if end < len(items) else {}
-            role = {"roleRef": {"kind": "ClusterRole", "name": "view"}} if self.whole else {}
-            return 200, {"items": [{"metadata": m, **role} for m in items[start:end]], "metadata": more}
-        return 404, {}
-
-    def close(self) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
-
-
-def plural(kind: str) -> str:
-    return kind.lower()[:-1] + "ies" if kind.endswith("y") else kind.lower() + "s"
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    made = Server()
-    yield made
-    made.close()
-
-
-def kubeconfig(folder: Path, url: str, *contexts: str) -> Connection:
-    file = folder / "kubeconfig"
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "c", "cluster": {"server": url}}],
-        "users": [{"name": "u", "user": {"token": "t"}}],
-        "contexts": [{"name": n, "context": {"cluster": "c", "user": "u"}} for n in contexts or ("only",)],
-        "current-context": (contexts or ("only",))[0],
-    }
-    file.write_text(dump(document), encoding="utf-8")
-    return Connection(kubeconfig=str(file))
+from ringfence.sinks.pulumi.apiserver import Present, snapshot
+from ringfence.sinks.pulumi.connecting import Connection
 
 
 @pytest.fixture

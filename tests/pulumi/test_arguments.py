@@ -10,7 +10,7 @@ import pytest
 from helpers import ROOT, write_cluster
 from spying import Engine
 
-from ringfence.sinks.pulumi import ClusterBootstrap, ClusterProvider, HardenedNamespace, configured
+from ringfence.sinks.pulumi import ClusterBootstrap, HardenedNamespace, configured
 
 MINIMAL: Any = {"cluster": str(ROOT / "examples" / "minimal" / "cluster.yaml"), "preflight": False}
 
@@ -73,6 +73,13 @@ def test_an_expired_exception_stops_the_stack_as_it_stops_a_render(engine: Engin
     assert 'exception "reports-legacy-images" of ledger-team@example.com expired on 2026-12-20' in refusal(engine, late)
 
 
+@pytest.mark.parametrize("typo", ["2O26-12-31", "31.12.2026", "tomorrow", "2026-13-01"])
+def test_a_date_that_is_none_is_refused(engine: Engine, typo: str) -> None:
+    """As text it might come before every last day, and no exception would ever expire."""
+    late = {"cluster": str(ROOT / "examples" / "zero-trust" / "cluster.yaml"), "preflight": False, "as_of": typo}
+    assert refusal(engine, late) == f'asOf: "{typo}" is no date; write it as YYYY-MM-DD'
+
+
 def test_numbers_of_a_document_that_came_through_pulumi_are_whole_again(engine: Engine, tmp_path: Path) -> None:
     from ringfence.documents import load_all
 
@@ -88,12 +95,15 @@ def configure(**values: str) -> None:
 
 
 def test_configuration_becomes_arguments(engine: Engine) -> None:
-    configure(cluster="c.yaml", adopt='["Namespace/shop"]', unprotect="true", asOf="2026-01-01")
+    configure(
+        cluster="c.yaml", adopt='["Namespace/shop"]', unprotect="true", asOf="2026-01-01", templates='["../house"]'
+    )
     assert configured() == {
         "cluster": "c.yaml",
         "adopt": ["Namespace/shop"],
         "unprotect": True,
         "as_of": "2026-01-01",
+        "templates": ["../house"],
     }
 
 
@@ -123,6 +133,10 @@ def test_a_declared_text_that_is_empty_is_left_out(engine: Engine) -> None:
             "adopt: wants a list of texts; such as: pulumi config set --path 'adopt[0]' Namespace/shop",
         ),
         (
+            {"cluster": "c", "templates": "house"},
+            "templates: wants a list of texts; such as: pulumi config set --path 'templates[0]' ../controls",
+        ),
+        (
             {"cluster": "c", "adopt": "[1]"},
             "adopt: wants a list of texts; such as: pulumi config set --path 'adopt[0]' Namespace/shop",
         ),
@@ -143,24 +157,3 @@ def test_every_key_that_pulumi_yaml_declares_is_understood_and_none_is_missing()
     assert set(declared) == set(KEYS)
     types = {"string": str, "array": list, "boolean": bool}
     assert {k: types[v["type"]] for k, v in declared.items()} == {k: t for k, (t, _) in KEYS.items()}
-
-
-def test_the_provider_has_an_identity_and_no_credentials(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KUBECONFIG", "/home/somebody/.kube/config")
-    pulumi.runtime.set_all_config({"kubernetes:context": "prod"})
-    engine.run(lambda: ClusterProvider("cluster", MINIMAL))
-    assert engine.inputs("cluster") == {
-        "clusterIdentifier": "minimal",
-        "context": "prod",
-        "enableServerSideApply": "true",
-    }
-
-
-def test_a_kubeconfig_itself_is_never_taken(engine: Engine) -> None:
-    pulumi.runtime.set_all_config({"kubernetes:kubeconfig": "apiVersion: v1\nkind: Config\n"})
-    with pytest.raises(pulumi.RunError) as raised:
-        engine.run(lambda: ClusterProvider("cluster", MINIMAL))
-    assert str(raised.value) == (
-        "kubernetes:kubeconfig holds a kubeconfig itself, which would lie in Pulumi's state; "
-        "pulumi config rm kubernetes:kubeconfig; then name a file: export KUBECONFIG=PATH"
-    )

@@ -14,6 +14,7 @@ from typing import Any
 
 import pulumi
 import pytest
+from answering import kubeconfig
 from catalogues import Command
 from helpers import ROOT, write_cluster
 from spying import Engine
@@ -179,6 +180,7 @@ def test_the_stack_program_registers_the_tree(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     file = copied(example)
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig(file.parent, "https://127.0.0.1:9").kubeconfig))
     monkeypatch.setattr(source, "snapshot", lambda objects, connection: empty_cluster(file))
     pulumi.runtime.set_all_config({"ringfence-bootstrap:cluster": str(file), "ringfence-bootstrap:asOf": "2026-01-01"})
     engine.run(lambda: runpy.run_path(str(ROOT / "stacks" / "bootstrap" / "__main__.py")))

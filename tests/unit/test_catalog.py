@@ -62,6 +62,12 @@ def test_application_templates_are_no_controls(tmp_path: Path) -> None:
     assert list(load_catalog([tmp_path])) == []
 
 
+def test_a_folder_that_is_not_there_is_no_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load_catalog([tmp_path, tmp_path / "none"])
+    assert caught.value.line() == f"{tmp_path}/none: error: there is no such folder of controls; name one that is"
+
+
 def test_an_unknown_control_has_a_nearest_one(tmp_path: Path) -> None:
     write_control(tmp_path, "demo-one", TEMPLATES)
     with pytest.raises(InputError) as caught:

@@ -87,8 +87,10 @@ def tree_beside(file: Path) -> Path:
 
 
 def lock_beside(file: Path) -> Path:
-    """Where a cluster file's lock goes."""
-    return file.with_name("ringfence.lock" if file.name == "cluster.yaml" else f"{file.stem}.lock")
+    """As `sinks.lock.beside`, which is loaded only when it is asked for."""
+    from ringfence.sinks import lock
+
+    return lock.beside(file)
 
 
 def tree_around(path: Path) -> Path | None:

@@ -40,6 +40,11 @@ class Lock:
         )
 
 
+def beside(cluster: Path) -> Path:
+    """Where a cluster file's lock lies."""
+    return cluster.with_name(NAME if cluster.name == "cluster.yaml" else f"{cluster.stem}.lock")
+
+
 def current(store: SchemaStore, templates: str, profiles: Iterable[Path]) -> Lock:
     """The lock of this installation for one cluster; `templates` is their digest."""
     return Lock(__version__, _digest((f.name, f.read_bytes()) for f in sorted(profiles)), templates, store.digest())
@@ -68,17 +73,17 @@ def _digest(files: Iterable[tuple[str, bytes]]) -> str:
 
 def write(file: Path, lock: Lock) -> None:
     """Write the lock, whole or not at all; raises ToolError when the disk refuses."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    made = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        beside.write_text(lock.text(), encoding="utf-8")
-        beside.replace(file)
+        made.write_text(lock.text(), encoding="utf-8")
+        made.replace(file)
     except OSError as bad:
         why = (bad.strerror or str(bad)).lower()
         raise ToolError(
             f"can't write the lock: {why}", place=Place(file.as_posix()), hint="mend it and render again"
         ) from bad
     finally:
-        beside.unlink(missing_ok=True)
+        made.unlink(missing_ok=True)
 
 
 def verify(file: Path, lock: Lock) -> bool:

@@ -7,16 +7,16 @@ whether they can stay, is any body read.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ringfence.errors import InputError, ToolError
+from ringfence.errors import ToolError
 from ringfence.schemas import SUPPORTED
 from ringfence.shape import Manifest
+from ringfence.sinks.pulumi.connecting import Connection, connect, plain
 from ringfence.sinks.pulumi.registration import Key, key_of
 from ringfence.sinks.pulumi.treatment import STACK_ANNOTATION, patched
 
@@ -25,14 +25,6 @@ _PAGE = 500
 _JSON = "application/json"
 _BINDINGS = ("ClusterRoleBinding", "RoleBinding")
 _METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """How the stack reaches its cluster: as kubectl does, but for what its configuration says."""
-
-    context: str | None = None
-    kubeconfig: str | None = None  # a path; the content of one never gets here
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +96,7 @@ class _Server:
     """GET requests to one API server; every failure is one error that says what to type next."""
 
     def __init__(self, connection: Connection) -> None:
-        self._client, self._where = _connect(connection)
+        self._client, self._where = connect(connection)
         self._resources: dict[str, dict[str, str] | None] = {}  # apiVersion -> kind -> plural
 
     def close(self) -> None:
@@ -176,61 +168,13 @@ class _Server:
         except (ApiException, HTTPError, OSError) as bad:
             reason = getattr(bad, "reason", None) or bad
             raise ToolError(
-                f"can't reach {self._where}: {_plain(reason)}",
+                f"can't reach {self._where}: {plain(reason)}",
                 hint="start it, or choose another with `pulumi config set kubernetes:context NAME`",
             ) from bad
 
 
 def _number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
-
-
-def _plain(reason: object) -> str:
-    """urllib3's reason without the object that it names first."""
-    text = " ".join(str(reason).split())
-    return text.rpartition(">: ")[2] or text
-
-
-def _connect(connection: Connection) -> tuple[Any, str]:
-    """A client for the cluster of a connection, and what to call that cluster in an error."""
-    try:
-        from kubernetes import client, config
-        from kubernetes.config.config_exception import ConfigException
-    except ModuleNotFoundError as bad:
-        raise ToolError(
-            "reading what exists on the cluster needs the package kubernetes",
-            hint="install it: pip install 'ringfence[pulumi,cluster]'",
-        ) from bad
-    settings = client.Configuration()
-    settings.retries = 1
-    files = connection.kubeconfig or os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
-    if not any(Path(f).is_file() for f in files.split(os.pathsep)) and "KUBERNETES_SERVICE_HOST" in os.environ:
-        config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call] # brings no types
-        return client.ApiClient(settings), f"the API server {settings.host}"
-    try:
-        context = _context(config, files, connection.context)
-        config.load_kube_config(files, context, settings, persist_config=False)  # type: ignore[no-untyped-call] # as above
-    except (ConfigException, OSError, ValueError) as bad:
-        raise InputError(
-            f"can't use the kubeconfig {files}: {_plain(bad)}", hint="name a good one: export KUBECONFIG=PATH"
-        ) from bad
-    return client.ApiClient(settings), f"the API server {settings.host} (context {context})"
-
-
-def _context(config: Any, files: str, wanted: str | None) -> str:
-    """The context to use: as configured, or the only one there is. A guess might harden somebody else's cluster."""
-    contexts, _ = config.list_kube_config_contexts(files)
-    names = [c["name"] for c in contexts]
-    if wanted is None and len(names) == 1:
-        return str(names[0])
-    if wanted in names:
-        return str(wanted)
-    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-    problem = f'no context "{wanted}"' if wanted else "several contexts, and the stack names none"
-    raise InputError(
-        f"the kubeconfig {files} has {problem}; it has {shown}",
-        hint="choose one: pulumi config set kubernetes:context NAME",
-    )
 
 
 def _unauthorized(settings: Any, where: str) -> ToolError:

@@ -12,6 +12,7 @@ from typing import Any, NotRequired, TypedDict, cast
 import pulumi
 
 from ringfence.shape import Manifest
+from ringfence.sinks.pulumi.provider import reached
 from ringfence.sinks.pulumi.refusal import one_line
 from ringfence.sinks.pulumi.registration import Terms, register
 from ringfence.sinks.pulumi.source import Source, source_of
@@ -59,11 +60,13 @@ class ClusterBootstrapArgs(TypedDict):
     unprotect: NotRequired[bool]
     """Lets namespaces and guards be deleted; `pulumi up` once with it before `pulumi destroy`."""
     context: NotRequired[str]
-    """The kubeconfig context in which existing objects are looked up. Default: kubernetes:context."""
+    """The kubeconfig context that the objects go to, where it is held against the provider's own. Default: that one."""
     preflight: NotRequired[bool]
     """False leaves out that look-up, for unit tests with mocks. What exists is then the provider's to handle."""
     as_of: NotRequired[str]
     """The date that decides whether exceptions have expired, as YYYY-MM-DD. Default: today."""
+    templates: NotRequired[list[str]]
+    """Further folders of controls, from the folder of Pulumi.yaml, as for `ringfence render --templates`."""
 
 
 class ClusterBaselineArgs(ClusterBootstrapArgs):
@@ -104,7 +107,9 @@ class _Component(pulumi.ComponentResource):
             return cast(_Share, args["share"])
         with one_line():
             source = source_of(args, known.__annotations__)
-            return _Share(source, source.terms(choose(source)))
+            objects = choose(source)
+            there = reached(self, source.arguments.get("context")) if source.looks_up else None
+            return _Share(source, source.terms(objects, there))
 
     def _fill(self, objects: list[Manifest], terms: Terms) -> None:
         with one_line():

@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 
 from ringfence.errors import InputError, nearest, raise_all
-from ringfence.sinks.pulumi.apiserver import Connection
+from ringfence.sinks.pulumi.connecting import Connection
 from ringfence.sinks.pulumi.refusal import one_line
 
 # The keys that stacks/bootstrap/Pulumi.yaml declares, with their types and the arguments that they become. Pulumi
@@ -19,7 +19,10 @@ KEYS: Mapping[str, tuple[type, str]] = {
     "adopt": (list, "adopt"),
     "unprotect": (bool, "unprotect"),
     "asOf": (str, "as_of"),
+    "templates": (list, "templates"),
 }
+
+_ENTRIES = {"adopt": "Namespace/shop", "templates": "../controls"}  # what an error shows for one of a list
 
 
 def configured() -> dict[str, Any]:
@@ -65,7 +68,7 @@ def _typed(key: str, text: str, type_: type) -> tuple[Any, list[InputError]]:
     if isinstance(value, type_) and not (isinstance(value, list) and any(not isinstance(v, str) for v in value)):
         return value, []
     wanted = {list: "a list of texts", bool: "true or false"}[type_]
-    example = {list: f"--path '{key}[0]' Namespace/shop", bool: f"{key} true"}[type_]
+    example = {list: f"--path '{key}[0]' {_ENTRIES.get(key)}", bool: f"{key} true"}[type_]
     return None, [InputError(f"{key}: wants {wanted}", hint=f"such as: pulumi config set {example}")]
 
 
@@ -77,5 +80,10 @@ def connection(context: str | None = None) -> Connection:
         raise InputError(
             "kubernetes:kubeconfig holds a kubeconfig itself, which would lie in Pulumi's state",
             hint="pulumi config rm kubernetes:kubeconfig; then name a file: export KUBECONFIG=PATH",
+        )
+    if named := config.get("cluster"):
+        raise InputError(
+            f"kubernetes:cluster names {named}, which the provider would take in place of the context's cluster",
+            hint="pulumi config rm kubernetes:cluster; then name a context: pulumi config set kubernetes:context NAME",
         )
     return Connection(context or config.get("context"), kubeconfig or None)

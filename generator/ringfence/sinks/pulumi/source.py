@@ -16,13 +16,14 @@ from ringfence import __version__, host
 from ringfence.build import Builder, Resolution
 from ringfence.documents import dump, load
 from ringfence.emission import text
-from ringfence.errors import InputError, nearest, raise_all
+from ringfence.errors import InputError, StaleError, nearest, raise_all
 from ringfence.model import Bundle
 from ringfence.shape import Manifest
+from ringfence.sinks import lock
 from ringfence.sinks.pulumi.adoption import settle
 from ringfence.sinks.pulumi.apiserver import snapshot
+from ringfence.sinks.pulumi.connecting import Connection
 from ringfence.sinks.pulumi.registration import Terms, stack_name
-from ringfence.sinks.pulumi.settings import connection
 from ringfence.spec.expiry import expired
 from ringfence.spec.read import cluster_of, read_cluster
 
@@ -65,12 +66,17 @@ class Source:
     def _owner(self, manifest: Manifest) -> str:
         return manifest.name if manifest.kind == "Namespace" else manifest.namespace
 
-    def terms(self, objects: Sequence[Manifest]) -> Terms:
-        """Read what exists on the cluster, and refuse what is somebody else's and not adopted."""
+    @property
+    def looks_up(self) -> bool:
+        """Is what exists on the cluster looked up first?"""
+        return bool(self.arguments.get("preflight", True))
+
+    def terms(self, objects: Sequence[Manifest], there: Connection | None) -> Terms:
+        """Read what exists there, and refuse what is somebody else's and not adopted; None looks nowhere."""
         unprotect = bool(self.arguments.get("unprotect"))
-        if not self.arguments.get("preflight", True):
+        if there is None:
             return Terms(unprotect)
-        found = snapshot(objects, connection(self.arguments.get("context")))
+        found = snapshot(objects, there)
         adopt = [str(entry) for entry in self.arguments.get("adopt") or ()]
         declared = self.bundle.cluster.kubernetes
         if found.version != declared:
@@ -94,10 +100,38 @@ def source_of(arguments: Mapping[str, Any], known: Iterable[str]) -> Source:
     """Build the cluster that arguments name; raises InputError for arguments that can't be meant."""
     plain = {key: _plain(value, key) for key, value in arguments.items() if value is not None}
     raise_all(list(_unknown(plain, tuple(known))))
-    builder = Builder()
+    date = _date(plain.get("as_of"))
+    builder = Builder([_root() / folder for folder in plain.get("templates") or ()])
     resolution = _resolve(builder, plain)
-    raise_all(expired(resolution.cluster, plain.get("as_of") or datetime.datetime.now(datetime.UTC).date().isoformat()))
+    if "cluster" in plain:
+        _hold(builder, resolution, _root() / plain["cluster"])
+    raise_all(expired(resolution.cluster, date))
     return Source(builder.objects(resolution), plain)
+
+
+def _date(given: Any) -> str:
+    """The date that exceptions are held to; raises InputError for what is none, with which none would expire."""
+    if not given:
+        return datetime.datetime.now(datetime.UTC).date().isoformat()
+    try:
+        return datetime.date.fromisoformat(given).isoformat()
+    except (TypeError, ValueError):
+        raise InputError(f'asOf: "{given}" is no date', hint="write it as YYYY-MM-DD") from None
+
+
+def _hold(builder: Builder, resolution: Resolution, file: Path) -> None:
+    """Hold what is used against the lock beside cluster.yaml, when there is one: what it pins was reviewed."""
+    templates = lock.templates_digest(builder.catalog.folders)
+    held = lock.current(builder.store(resolution.cluster.kubernetes), templates, resolution.profile.files)
+    try:
+        lock.verify(lock.beside(file), held)
+    except StaleError as bad:
+        raise StaleError(
+            f"{bad.message}, so what was reviewed is not what would be applied",
+            place=bad.place,
+            hint="use those (`templates` names folders of controls of your own), "
+            "or run `ringfence render --update-lock` and review what changes",
+        ) from bad
 
 
 def name_of(arguments: Mapping[str, Any]) -> str:
