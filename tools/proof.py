@@ -35,6 +35,12 @@ RINGS = {
     "host": "a shell on a host",
     "cloud": "the cloud's API",
 }
+HOW = {  # tests/cluster/bed.py
+    "pair": "by a pair of their control",
+    "start": "by their component, which refuses the setting and ends",
+    "verify": "by `ringfence verify`, which is not let in any more",
+    "files": "by the files that are kept beside the audit log",
+}
 REASONS = ("not-applicable", "provider-owned", "not-provable-here")
 HEAD = """\
 <!-- Made by `make proof` from a run of tests/cluster; change those. -->
@@ -43,12 +49,14 @@ HEAD = """\
 
 What the committed tree showed on real control planes, run from its own host files. A control is *proved* when every
 pair of its probes came out right: a request that it must refuse was refused for its reason, and the twin that differs
-in that one thing was admitted. A *mutant* is the tree with one object, fragment, flag or file removed, or one setting
-flipped as a mistake would; it is noticed when a pair of its control fails."""
+in that one thing was admitted; it is *proved in part* where some pairs ask for what these control planes lack. A
+*mutant* is the tree with one object, fragment, flag or file removed, or one setting flipped as a mistake would, in
+force on a real control plane. It is noticed when a pair of its control fails; when its component refuses the setting
+and ends; or when `ringfence verify` itself is no longer let in. The figures tell these apart."""
 ABOUT = {
     "Controls": "Removals and flips are those noticed, of all. Only controls whose first proof is a request have them.",
-    "Survivors": "Mutants that no probe of their control notices, and why. Of some there is nothing to notice: another "
-    "part of the tree enforces the same.",
+    "Survivors": "Mutants that nobody notices where they are in force, and why. Of some there is nothing to notice: "
+    "another part of the tree enforces the same.",
     "Removals that change nothing": "The component's own default is the same value, in the version of the run.",
     "Pod Security": "The fixtures of k8s.io/pod-security-admission in namespaces that ringfence makes, each pinned to "
     "the version of its folder. Only Pod Security's own verdict is judged.",
@@ -81,7 +89,7 @@ class Proof:
     """What is known of one control: states of its pairs by example, mutants by kind."""
 
     pairs: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    why: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    why: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
     mutants: Counter[tuple[str, bool]] = field(default_factory=Counter)
 
     def killed(self, kind: str) -> str:
@@ -97,9 +105,9 @@ def proofs(runs: Mapping[str, Any], mutants: Iterable[Mapping[str, Any]]) -> dic
         for one in run["verdicts"]:
             found[one["control"]].pairs[example][one["state"]] += 1
             if one["state"] in REASONS:
-                found[one["control"]].why[example].append(one["detail"])
+                found[one["control"]].why[example].append((one["state"], one["detail"]))
     for one in mutants:
-        found[one["control"]].mutants[one["kind"], one["killed"]] += 1
+        found[one["control"]].mutants[one["kind"], bool(one["how"])] += 1
     return found
 
 
@@ -117,11 +125,15 @@ def verdict(control: Control, known: Proof) -> tuple[str, str]:
             return "**failed**", f"see `ringfence verify examples/{example}`"
     for example in EXAMPLES:
         if number := known.pairs[example]["proved"]:
+            unasked = [why for state, why in known.why[example] if state != "not-applicable"]
+            if unasked:
+                whole = number + len(unasked)
+                return "proved in part", f"{number} of {whole} pairs of requests on {example}; {unasked[0]}"
             return "proved", f"{number} {'pair' if number == 1 else 'pairs'} of requests on {example}"
     ring = control.proof[0]
     if ring != "api":
         return "not here", f"{RINGS[ring]} would show it"
-    reasons = [reason for example in EXAMPLES for reason in known.why[example]]
+    reasons = [why for example in EXAMPLES for _, why in known.why[example]]
     return "not yet", reasons[0] if reasons else "no example has it"
 
 
@@ -134,14 +146,21 @@ def figures(runs: Mapping[str, Any], mutants: Mapping[str, Any]) -> Iterator[str
         yield f"| `ringfence verify` of examples/{example} | {s['proved']} proved, {s['failed']} failed, {rest} |"
     rows = {one["mutant"]: one for one in listed("tests/cluster/survivors.yaml")}
     for kind, name in (("removal", "removals"), ("flip", "flipped settings")):
-        mine = [m for m in mutants["mutants"] if m["kind"] == kind]
-        alive = [rows.get(f"{m['control']}: {m['what']}", {}) for m in mine if not m["killed"]]
-        same, elsewhere = (sum(key in one for one in alive) for key in ("equivalent", "noticed_by"))
-        real, dead = len(mine) - same, len(mine) - len(alive)
-        yield f"| {name} that something would notice | {real}, and {same} after which the same is enforced (below) |"
-        yield f"| … noticed by a probe of their control | {dead}, {100 * dead / real:.1f} % |"
-        yield f"| … noticed by another test, or by nobody | {elsewhere}, {real - dead - elsewhere} |"
+        yield from _noticed(name, [m for m in mutants["mutants"] if m["kind"] == kind], rows)
     yield f"| removals that change nothing, not counted above | {len(mutants['defaults'])} |"
+
+
+def _noticed(name: str, mine: list[Mapping[str, Any]], rows: Mapping[str, Any]) -> Iterator[str]:
+    """Mutants of one kind, by who noticed them."""
+    alive = [rows.get(f"{m['control']}: {m['what']}", {}) for m in mine if not m["how"]]
+    same, elsewhere = (sum(key in one for one in alive) for key in ("equivalent", "noticed_by"))
+    real, dead = len(mine) - same, len(mine) - len(alive)
+    yield f"| {name} that something would notice | {real}, and {same} after which the same is enforced (below) |"
+    yield f"| … noticed where they are in force | {dead}, {100 * dead / real:.1f} % |"
+    for how, words in HOW.items():
+        if number := sum(m["how"] == how for m in mine):
+            yield f"| … … {words} | {number}, {100 * number / real:.1f} % |"
+    yield f"| … noticed by another test, or by nobody | {elsewhere}, {real - dead - elsewhere} |"
 
 
 def survivors() -> Iterator[str]:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from cluster.applying import Applier
+from cluster.bed import Bed
+from cluster.hostkilling import kill_settings
 from cluster.hostmutants import of_host_plane
-from cluster.killing import Bed
 from cluster.mutants import REMOVAL
 from helpers import ROOT, write_cluster
 
@@ -76,7 +77,7 @@ def test_an_option_is_proved_where_it_is_taken(verdicts: list[Verdict], control:
 def test_what_changes_nothing_at_zero_trust_is_noticed_here(bed: Bed, flag: str) -> None:
     found = (m for c in bed.resolution.controls for m in of_host_plane(bed.bundle, c))
     (mutant,) = (m for m in found if m.kind == REMOVAL and f" without --{flag}=" in m.what)
-    (result,) = bed.kill_settings([mutant])
+    (result,) = kill_settings(bed, [mutant])
     assert result.killed, result.mutant
 
 

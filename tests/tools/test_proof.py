@@ -25,7 +25,7 @@ def proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             f"verify-{example}",
             run(("psa-labels", "proved", ""), ("kubelet-tls", "not-provable-here", "node")),
         )
-    mutant = {"control": "psa-labels", "kind": "removal", "what": "Namespace/shop", "killed": True}
+    mutant = {"control": "psa-labels", "kind": "removal", "what": "Namespace/shop", "how": "pair"}
     leave(tmp_path, "mutants", {"mutants": [mutant, {**mutant, "kind": "flip"}], "defaults": []})
     leave(tmp_path, "pod-security", [])
     leave(tmp_path, "kube-bench", {})
@@ -49,6 +49,26 @@ def test_every_control_has_a_line_and_what_is_known_of_it(proof: Any, tmp_path: 
     assert "| `psa-labels` | proved | 1 pair of requests on zero-trust | 1/1 | 1/1 |\n" in text
     assert "| `kubelet-tls` | not here | a node with a kubelet would show it |  |  |\n" in text
     assert "| `adm-no-latest` | " in text
+
+
+def test_a_pair_that_could_not_be_asked_makes_a_proof_in_part(proof: Any, tmp_path: Path) -> None:
+    asked, unasked = ("psa-labels", "proved", ""), ("psa-labels", "not-provable-here", "no node here")
+    leave(tmp_path, "verify-zero-trust", run(asked, unasked))
+    assert proof.main([]) == 0
+    line = "| `psa-labels` | proved in part | 1 of 2 pairs of requests on zero-trust; no node here | 1/1 | 1/1 |\n"
+    assert line in (tmp_path / "proof.md").read_text()
+
+
+def test_who_notices_a_mutant_is_told_apart(proof: Any, tmp_path: Path) -> None:
+    one = {"control": "psa-labels", "kind": "flip", "what": "a", "how": "pair"}
+    others = [{**one, "what": "b", "how": "start"}, {**one, "what": "c", "how": ""}, {**one, "kind": "removal"}]
+    leave(tmp_path, "mutants", {"mutants": [one, *others], "defaults": []})
+    assert proof.main([]) == 0
+    text = (tmp_path / "proof.md").read_text()
+    assert "| flipped settings that something would notice | 3, and 0 after which" in text
+    assert "| … noticed where they are in force | 2, 66.7 % |\n| … … by a pair of their control | 1, 33.3 % |\n" in text
+    assert "| … … by their component, which refuses the setting and ends | 1, 33.3 % |\n" in text
+    assert "| … noticed by another test, or by nobody | 0, 1 |" in text
 
 
 def test_a_failed_pair_is_no_proof(proof: Any, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,7 +27,7 @@ class Fixtures:
         self._admin, self._resources, self._run = admin, resources, run
         self.name = f"ringfence-probe-{run}"
         self._made: list[str] = []  # paths, oldest first
-        self._number = 0
+        self._numbers = itertools.count(1)  # of all threads
         self._namespace = ""
         self._accounts: set[tuple[str, str]] = set()
         self._users: dict[str, str] = {}
@@ -34,8 +35,7 @@ class Fixtures:
 
     def fresh(self) -> str:
         """A name that nothing else has."""
-        self._number += 1
-        return f"{self.name}-{self._number}"
+        return f"{self.name}-{next(self._numbers)}"
 
     def make(self, body: Mapping[str, Any], namespace: str | None = None, *, terminating: bool = False) -> str:
         """Create an object; its path. One that is `terminating` is being deleted, and held by a finalizer.

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from ringfence.documents import dump
+from ringfence.errors import ToolError
 from ringfence.sandbox import serving
 from ringfence.sandbox.binaries import Tools
 from ringfence.sandbox.hostfiles import HostFiles
@@ -59,8 +60,12 @@ class ApiServer:
     applied: list[Applied]
 
     def wait(self, limit: float) -> None:
-        """Until /readyz says so; `limit` is a monotonic time."""
-        wait(self.child, lambda: self.client.answers("/readyz"), limit, "get ready")
+        """Until /readyz says so; `limit` is a monotonic time. ToolError with what it says instead."""
+        try:
+            wait(self.child, lambda: self.client.answers("/readyz"), limit, "get ready")
+        except ToolError as late:
+            said = self.client.words("/readyz") if self.child.running else ""
+            raise ToolError(f"{late.message}{said and ': ' + said}", hint=late.hint) from late
 
     def stop(self, grace: float = 0.0) -> None:
         """End it; without grace at once, which is fine for everybody but those who wait for an answer."""

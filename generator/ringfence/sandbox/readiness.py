@@ -51,6 +51,15 @@ class Client:
         except (OSError, http.client.HTTPException):
             return False
 
+    def words(self, path: str) -> str:
+        """What a GET of `path` gives: the status, and what a health check says of itself; empty when nobody answers."""
+        try:
+            status, body = self.request("GET", path)
+        except (OSError, http.client.HTTPException):
+            return ""
+        failing = [line for line in body.decode(errors="replace").splitlines() if line.startswith("[-]")]
+        return " ".join((str(status), http.client.responses.get(status, ""), *failing))
+
     def admit_admins(self) -> None:
         """Bind kubeadm's group of administrators, as `kubeadm init` does once the API server answers.
 

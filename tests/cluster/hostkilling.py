@@ -1,0 +1,187 @@
+"""Mutants of the host plane put in force on real components, and the pairs of their control asked: does one turn red?
+
+An API server takes four seconds to start, so mutants of controls that have nothing in common share one. Whoever shares
+must have nothing to do with what the others notice: every control that the shared server leaves as it is must prove
+itself on it. Where one doesn't, or a mutant is not noticed, or the server doesn't start, each goes alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from cluster.aging import Aged
+from cluster.bed import Bed, How, Result
+from cluster.hostmutants import HOST
+from cluster.mutants import REMOVAL, Mutant
+
+from ringfence.documents import dump
+from ringfence.errors import RingfenceError
+from ringfence.probes import Session, kubeconfig
+from ringfence.probes.runner import PATIENCE
+
+API, ETCD = "kube-apiserver", "etcd"
+NOWHERE = Path(os.devnull)  # where an API server without an audit log writes it
+Batch = tuple[Mutant, ...]
+_RETENTION = "audit-retention"
+_STARTING = 20.0  # seconds that a mutant may take to start, at least; a quiet machine takes four
+_SLOWER = 4  # times as long as unchanged ones took, on a busy one
+_WORKERS = 3  # they wait as much as they compute
+_SHARING = 3  # mutants of one API server
+
+
+def kill_settings(bed: Bed, mutants: Sequence[Mutant]) -> Iterator[Result]:
+    """API servers beside the sandbox's own, some at a time; of other components the sandbox's own, one by one."""
+    beside = _Beside(bed, [m for m in mutants if m.component == API])
+    yield from beside.kill()
+    yield from (_on_host(bed, m) for m in mutants if m.component == HOST)
+    others = sorted((m for m in mutants if m.component not in (API, HOST)), key=lambda m: m.component)
+    for component, alike in itertools.groupby(others, key=lambda m: m.component):
+        try:
+            yield from (_instead(bed, m) for m in alike)
+        finally:
+            bed.plane.restart(component)
+
+
+def batches(mutants: Sequence[Mutant]) -> list[Batch]:
+    """What goes together: of different controls, and no two about one flag or file.
+
+    What an API server probably refuses to start with goes alone: others would have to be asked again.
+    """
+    alone = [m for m in mutants if _may_not_start(m)]
+    lanes: list[list[Mutant]] = [[] for _ in range(_SHARING)]
+    for alike in sorted(_concerns([m for m in mutants if m not in alone]), key=len, reverse=True):
+        min(lanes, key=len).extend(alike)
+    shared = (tuple(m for m in one if m) for one in itertools.zip_longest(*lanes))
+    return [*((m,) for m in alone), *shared]
+
+
+def _may_not_start(mutant: Mutant) -> bool:
+    """Does it take a file away, or a part of a file that an API server checks against a schema?"""
+    checked = (
+        f for f in mutant.files.values() if not isinstance(f, str) and f.get("kind", "").endswith("Configuration")
+    )
+    return mutant.kind == REMOVAL and (any(f.endswith("file") for f in mutant.flags) or any(True for _ in checked))
+
+
+def _concerns(mutants: Sequence[Mutant]) -> list[list[Mutant]]:
+    """Mutants by what they are about: one control, one flag or one file is enough to belong together."""
+    groups: list[tuple[set[str], list[Mutant]]] = []
+    for mutant in mutants:
+        about = {mutant.control, *mutant.flags, *mutant.files}
+        touching = [group for group in groups if group[0] & about]
+        groups = [group for group in groups if group not in touching]
+        known = set().union(about, *(names for names, _ in touching))
+        groups.append((known, [*itertools.chain.from_iterable(found for _, found in touching), mutant]))
+    return [found for _, found in groups]
+
+
+class _Beside:
+    """Second API servers of the sandbox, each with some mutants."""
+
+    def __init__(self, bed: Bed, mutants: Sequence[Mutant]) -> None:
+        self.bed, self.mutants = bed, mutants
+        self.controls = sorted({m.control for m in mutants})
+        self.patience = _STARTING
+
+    def kill(self) -> Iterator[Result]:
+        """All of them. First as many API servers as run at a time, without changes: those must answer as the first does."""
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            began = time.monotonic()
+            for reds in pool.map(lambda _: self._unchanged(), range(_WORKERS if self.mutants else 0)):
+                assert not reds, f"an API server of the same settings: {reds}"
+            self.patience = max(_STARTING, _SLOWER * (time.monotonic() - began))
+            for found in pool.map(self._together, batches(self.mutants)):
+                yield from found
+
+    def _unchanged(self) -> list[str]:
+        with self._second({}, {}) as session:
+            red = self.bed.red(session, self.controls)
+            return self.bed.reds(session, self.controls, patience=PATIENCE) if red else []
+
+    def _together(self, batch: Batch) -> list[Result]:
+        if len(batch) == 1:
+            return [self._alone(batch[0])]
+        flags = {name: value for m in batch for name, value in m.flags.items()}
+        try:
+            with self._second(flags, _texts(*batch)) as session:
+                reds = [self.bed.red(session, [m.control]) for m in batch]
+                ours = {m.control for m in batch}
+                strange = self.bed.red(session, [c for c in self.controls if c not in ours])
+        except RingfenceError:
+            return [self._alone(m) for m in batch]
+        return [
+            Result(m, How.PAIR, red) if red and not strange else self._alone(m)
+            for m, red in zip(batch, reds, strict=True)
+        ]
+
+    def _alone(self, mutant: Mutant) -> Result:
+        try:
+            with self._second(mutant.flags, _texts(mutant)) as session:
+                by = self.bed.red(session, [mutant.control])
+        except RingfenceError as bad:
+            return _failed(mutant, bad)
+        if not by and mutant.control == _RETENTION and (by := _ages(self.bed, mutant.flags)):
+            return Result(mutant, How.FILES, by)
+        return Result(mutant, How.PAIR if by else How.NOBODY, by)
+
+    @contextmanager
+    def _second(self, flags: Mapping[str, str | None], files: Mapping[str, str]) -> Iterator[Session]:
+        with self.bed.plane.second_apiserver(flags, files, timeout=self.patience) as one:
+            server = kubeconfig.read((one.kubeconfig,)).server
+            with Session(replace(self.bed.access, server=server, audit_log=one.audit_log or NOWHERE)) as session:
+                yield session
+
+
+def _texts(*mutants: Mutant) -> dict[str, str]:
+    return {path: text if isinstance(text, str) else dump(text) for m in mutants for path, text in m.files.items()}
+
+
+def _failed(mutant: Mutant, bad: RingfenceError) -> Result:
+    """A component that ends by itself or says that it isn't well has refused its settings; one that is late proves nothing."""
+    words = " ".join(bad.message.split())[:300]
+    if "ended with exit code" in words or "500 Internal Server Error [-]" in words:
+        return Result(mutant, How.START, words)
+    if "401 Unauthorized" in words or "403 Forbidden" in words:
+        return Result(mutant, How.VERIFY, words)
+    return Result(mutant, How.NOBODY, f"{words}; {bad.hint or ''}")
+
+
+def _ages(bed: Bed, flags: Mapping[str, str | None]) -> str:
+    """What is wrong with the files that an API server finds beside its log."""
+    params = next(c.params for c in bed.resolution.controls if c.id == _RETENTION)
+    aged = Aged("/var/log/kubernetes/audit/audit.log", params["days"], params["files"])
+    for files in (aged.old(), aged.many()):
+        with bed.plane.second_apiserver(flags, files) as one:
+            if one.audit_log and (wrong := aged.wrong(one.audit_log)):
+                return wrong
+    return ""
+
+
+def _on_host(bed: Bed, mutant: Mutant) -> Result:
+    """Of files that only probes read or run."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = shutil.copytree(bed.plane.folder.root, Path(folder) / "root", symlinks=True)
+        for path, text in mutant.files.items():
+            (root / path.lstrip("/")).write_text(str(text))
+        with Session(replace(bed.access, root=root)) as session:
+            by = bed.red(session, [mutant.control])
+    return Result(mutant, How.PAIR if by else How.NOBODY, by)
+
+
+def _instead(bed: Bed, mutant: Mutant) -> Result:
+    try:
+        bed.plane.restart(mutant.component, mutant.flags)
+        with Session(bed.access) as session:
+            by = bed.red(session, [mutant.control])
+    except RingfenceError as bad:
+        return _failed(mutant, bad)
+    return Result(mutant, How.PAIR if by else How.NOBODY, by)
