@@ -20,10 +20,12 @@ from cluster.encrypting import CONFIGMAPS, FOLDER, KEYS, ROTATE, SECRETS, Host, 
 from commands import HOST, blocks
 from helpers import ROOT, write_cluster
 
+from ringfence.build import Builder
 from ringfence.errors import ToolError
 from ringfence.sandbox import ControlPlane, HostFiles, Tools, find_tools
 from ringfence.sandbox.apiserver import ApiServer
 from ringfence.sandbox.binaries import KMS
+from ringfence.sinks.tree import write
 
 # A server that is killed in the middle of a handshake leaves a socket that Python closes late.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -175,7 +177,8 @@ def _share(host: Host, other: Path, removed: str) -> None:
 def test_commands_that_the_document_shows_for_a_host_work(host: Host, tmp_path: Path) -> None:
     _widen(host)
     other, programs = tmp_path / "cp-2", tmp_path / "bin"
-    shutil.copytree(host.root / "etc", other / "etc")
+    _install(other, tmp_path)
+    assert host.key_names(other) != host.key_names(), "it has made a key of its own"
     programs.mkdir()
     (programs / "ssh").write_text(f'#!/bin/sh\nshift\nRINGFENCE_ROOT={other} exec "$@"\n')
     (programs / "ssh").chmod(0o755)
@@ -191,6 +194,14 @@ def test_commands_that_the_document_shows_for_a_host_work(host: Host, tmp_path: 
     assert len(set(digests)) == 1
     assert [line for line in done.stdout.splitlines() if line in STEPS] == list(STEPS)
     assert host.key_names() != old
+
+
+def _install(root: Path, folder: Path) -> None:
+    """A second host of the control plane, by its own install.sh."""
+    file = write_cluster(folder / "cluster", controls={"sec-encrypt-rest": {"params": BOTH, "reason": "A test."}})
+    write(Builder().build(file), folder / "tree")
+    env = {"PATH": os.environ["PATH"], "RINGFENCE_ROOT": str(root)}
+    subprocess.run(["sh", str(folder / "tree/host/install.sh"), "control-plane"], env=env, check=True, timeout=60)
 
 
 def test_without_identity_nothing_plain_is_taken(host: Host, unsealed: ApiServer) -> None:
