@@ -10,12 +10,9 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from helpers import write_cluster
 from hostplane import bundle_of, catalogue, tree_of
 
-from ringfence.build import Builder
 from ringfence.documents import load
-from ringfence.sinks.tree import write
 
 DISTRIBUTIONS = ("kubeadm", "rke2", "k3s")
 SHELL = shutil.which("dash") or "/bin/sh"
@@ -61,13 +58,11 @@ def test_every_file_of_the_role_lies_where_the_table_says(
     table = load((host / "files.yaml").read_text(), "files.yaml").value["files"]
     wanted = {f["path"]: (f["mode"], f["sha256"]) for f in table if role in f["roles"]}
     found = state(tmp_path / "root")
-    made = (
-        {"/etc/kubernetes/ringfence/encryption.yaml"}
-        if distribution == "kubeadm"
-        else {f"/etc/rancher/{distribution}/ringfence/encryption.yaml"}
-    )
+    config = "/etc/kubernetes" if distribution == "kubeadm" else f"/etc/rancher/{distribution}"
+    keyed = {f"{config}/ringfence/encryption.yaml"} if role == "control-plane" else set()
+    made = keyed | {f"/var/lib/ringfence/installed.{role}"}
     assert wanted
-    assert found.keys() - wanted.keys() == (made if role == "control-plane" else set()), "a key's file, by the script"
+    assert found.keys() - wanted.keys() == made, "a key's file, by the script, and what install.sh put"
     assert {path: found[path] for path in wanted} == wanted
     assert all(found[path][0] == "0600" for path in found.keys() - wanted.keys())
 
@@ -173,27 +168,23 @@ def test_systemd_takes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dis
     assert mode(held) == "0600"
 
 
-def test_an_account_that_the_host_lacks_is_one_error_before_anything_is_written(tmp_path: Path) -> None:
-    file = write_cluster(
-        tmp_path / "cluster", profile="restricted", kubernetes={"version": "1.36", "distribution": "rke2"}
-    )
-    write(Builder().build(file), tmp_path / "tree")
-    shims = tmp_path / "bin"
-    shims.mkdir()
-    (shims / "id").write_text(
-        "#!/bin/sh\n[ $# = 1 ] && echo 0\n", encoding="utf-8"
-    )  # root, on a host of no other account
-    (shims / "id").chmod(0o755)
-    done = subprocess.run(
-        [SHELL, str(tmp_path / "tree/host/install.sh"), "control-plane"],
-        env={"PATH": f"{shims}:{os.environ['PATH']}", "RINGFENCE_ROOT": str(tmp_path / "root")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert done.stderr == (
-        "install.sh: error: files are to belong to etcd, and this host has no such account; make it:\n"
-        "  useradd --system --user-group --no-create-home --shell /sbin/nologin etcd\n"
-    )
-    assert not (tmp_path / "root").exists()
+def test_folders_on_the_way_are_open_and_what_is_in_them_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, root = written(tmp_path, "kubeadm", monkeypatch), tmp_path / "root"
+    assert install(host, root, "control-plane").returncode == 0
+    ways = ["", "etc", "etc/kubernetes", "etc/tmpfiles.d", "usr/local/sbin", "var", "var/log", "var/log/kubernetes"]
+    assert {mode(root / way) for way in ways} == {"0755"}
+    assert mode(root / "var/log/kubernetes/audit") == "0700"
+
+
+def test_what_is_held_is_held_when_a_script_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host, root = written(tmp_path, "kubeadm", monkeypatch), tmp_path / "root"
+    (script,) = (host / "files/usr/local/sbin").iterdir()
+    script.write_text("#!/bin/sh\necho no >&2\nexit 3\n")
+    file = root / "etc/kubernetes/admin.conf"
+    file.parent.mkdir(parents=True)
+    file.touch(mode=0o644)
+    done = install(host, root, "control-plane")
+    assert (done.returncode, done.stderr) == (3, "no\n")
+    assert mode(file) == "0600"

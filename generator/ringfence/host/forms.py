@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ringfence.host import kubeadm, provider, rancher, talos
-from ringfence.host.files import TreeFile
+from ringfence.host.placed import TreeFile
 from ringfence.host.plan import HostPlan, plan
 from ringfence.model import Bundle
 from ringfence.spec.facts import Cluster

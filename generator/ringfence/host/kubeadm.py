@@ -11,8 +11,9 @@ from hashlib import sha256
 from typing import Any
 
 from ringfence.documents import dump
-from ringfence.host.files import TreeFile, host_files
+from ringfence.host.files import host_files
 from ringfence.host.owned import Owned, owned_file
+from ringfence.host.placed import TreeFile
 from ringfence.host.plan import HostFile, HostPlan
 from ringfence.spec.facts import Cluster
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ringfence.documents import dump
-from ringfence.host.files import TreeFile
+from ringfence.host.placed import TreeFile
 
 API = "ringfence/v1alpha1"
 _HEADER = (

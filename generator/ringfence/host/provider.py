@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ringfence.documents import dump
-from ringfence.host.files import TreeFile
+from ringfence.host.placed import TreeFile
 from ringfence.model import Bundle, ResolvedControl, Stage
 
 _HEADER = "# Controls of the host plane that this cluster's provider owns. None of them is proved by ringfence.\n"

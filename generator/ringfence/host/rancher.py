@@ -12,9 +12,10 @@ from typing import Any
 
 from ringfence.documents import dump
 from ringfence.host import proxy
-from ringfence.host.files import Placed, TreeFile, host_files
+from ringfence.host.files import host_files
 from ringfence.host.owned import Owned, owned_file, split_fields, split_flags
 from ringfence.host.ownership import RANCHER_FLAGS, RANCHER_KUBELET
+from ringfence.host.placed import Placed, TreeFile
 from ringfence.host.plan import CONTROL_PLANE, WORKER, HostFile, HostPlan
 from ringfence.spec.facts import Cluster
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from ringfence.documents import dump
 from ringfence.host import proxy
-from ringfence.host.files import TreeFile
 from ringfence.host.owned import Owned, owned_file, split_fields, split_flags
 from ringfence.host.ownership import ANONYMOUS, TALOS_FLAGS, TALOS_KUBELET
+from ringfence.host.placed import TreeFile
 from ringfence.host.plan import CONTROL_PLANE, WORKER, HostFile, HostPlan
 from ringfence.spec.facts import Cluster
 

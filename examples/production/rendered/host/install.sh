@@ -1,6 +1,7 @@
 #!/bin/sh
 # Puts this folder's files on a host, each with its owner and mode. Run it as root: install.sh control-plane|worker
-# RINGFENCE_ROOT=/some/folder installs below that folder; owners are set when root runs it.
+# What an earlier run put and this folder no longer has, it takes away; what a running host can load, it loads.
+# RINGFENCE_ROOT=/some/folder installs below that folder and loads nothing; owners are set when root runs it.
 set -eu
 umask 077
 here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
@@ -13,17 +14,53 @@ control-plane | worker) ;;
   exit 64
   ;;
 esac
+list=$root/var/lib/ringfence/installed # .ROLE: the files that were put
+code=0
+todo=
+lacking=
+say() { echo "install.sh: $1" >&2; }
+parents() { (umask 022 && mkdir -p "$(dirname "$1")"); } # others read /etc, whatever is put there
+booted() { [ -d /run/systemd/system ] && command -v systemctl >/dev/null; }
 owned() { # owner path
-  if [ "$(id -u)" = 0 ]; then chown "$1" "$2"; fi
+  [ "$(id -u)" = 0 ] || return 0
+  account=${1%%:*}
+  if [ "$account" != root ]; then
+    [ -z "$root" ] || return 0 # its number is the host's affair
+    if ! id -u "$account" >/dev/null 2>&1; then
+      [ "$account" = "$lacking" ] || say "this host has no account $account; what would be its own keeps its owner"
+      lacking=$account
+      return 0
+    fi
+  fi
+  chown "$1" "$2"
+}
+later() { # command, for a running host
+  [ -n "$root" ] || todo="$todo  $1
+"
+}
+renew() { # path of a changed file, whose unit may be running
+  case $1 in
+  /etc/systemd/system/*.d/*)
+    unit=$(basename "$(dirname "$1")" .d)
+    if booted && systemctl is-active --quiet "$unit"; then later "systemctl restart $unit"; fi
+    ;;
+  esac
 }
 put() { # mode owner path source
-  mkdir -p "$root$(dirname "$3")"
+  grep -qsxF "$3" "$list.$role" || echo "$3" >>"$list.$role"
+  echo "$3" >>"$list.$role.new"
+  parents "$root$3"
   cp "$here/$4" "$root$3.ringfence-new"
   chmod "$1" "$root$3.ringfence-new"
   owned "$2" "$root$3.ringfence-new"
+  if ! cmp -s "$root$3.ringfence-new" "$root$3"; then
+    renew "$3"
+    case $3 in *.nft) [ ! -e "$root$3" ] || later "nft -f $3" ;; esac
+  fi
   mv -f "$root$3.ringfence-new" "$root$3"
 }
 folder() { # mode owner path
+  parents "$root$3"
   mkdir -p "$root$3"
   chmod "$1" "$root$3"
   owned "$2" "$root$3"
@@ -35,6 +72,9 @@ hold() { # mode owner path, where it exists
     owned "$2" "$found"
   done
 }
+parents "$list.$role"
+: >>"$list.$role"
+: >"$list.$role.new"
 if [ "$role" = control-plane ]; then
   folder 0700 root:root /var/lib/etcd
   folder 0700 root:root /var/log/kubernetes/audit
@@ -52,7 +92,6 @@ if [ "$role" = control-plane ]; then
   put 0700 root:root /usr/local/sbin/ringfence-encryption-keys files/usr/local/sbin/ringfence-encryption-keys
   put 0700 root:root /usr/local/sbin/ringfence-rotate-encryption files/usr/local/sbin/ringfence-rotate-encryption
   put 0700 root:root /usr/local/sbin/ringfence-seal-admin files/usr/local/sbin/ringfence-seal-admin
-  RINGFENCE_ROOT="$root" sh "$root"/usr/local/sbin/ringfence-encryption-keys
   hold 0700 root:root /etc/cni/net.d
   hold 0600 root:root '/etc/cni/net.d/*'
   hold 0600 root:root /etc/kubernetes/admin.conf
@@ -88,3 +127,24 @@ if [ "$role" = worker ]; then
   hold 0600 root:root '/var/lib/kubelet/pki/*.key'
   hold 0600 root:root '/var/lib/kubelet/pki/*.pem'
 fi
+other=control-plane
+[ "$role" = worker ] || other=worker
+while read -r path; do
+  # A template's file holds keys that a script of this host made.
+  ! grep -qsxF -e "$path" -e "$path.template" "$list.$role.new" "$list.$other" || continue
+  [ -e "$root$path" ] || continue
+  echo "$path is not of this role any more, and is taken away"
+  renew "$path"
+  case $path in *.nft) later "nft $(grep '^delete table ' "$root$path")" ;; esac
+  rm -f "$root$path"
+done <"$list.$role"
+mv -f "$list.$role.new" "$list.$role"
+if [ -z "$root" ]; then
+  for settings in $(grep '^/etc/sysctl.d/' "$list.$role"); do
+    sysctl -q -p "$settings" || { say "the kernel did not take all of $settings"; code=1; }
+  done
+  if booted; then systemctl daemon-reload; fi
+fi
+[ "$role" != control-plane ] || RINGFENCE_ROOT="$root" sh "$root"/usr/local/sbin/ringfence-encryption-keys || code=$?
+[ -z "$todo" ] || { echo "this host goes on as before until you run:" && printf %s "$todo" | sort -u; }
+exit "$code"
