@@ -135,6 +135,11 @@ while read -r path; do
   # A template's file holds keys that a script of this host made.
   ! grep -qsxF -e "$path" -e "$path.template" "$list.$role.new" "$list.$other" || continue
   [ -e "$root$path" ] || continue
+  if grep -qsF "$path" "$root"/etc/kubernetes/manifests/*.yaml; then
+    echo "$path is named by a static pod still, and stays; run this again once kubeadm has written its manifest anew"
+    echo "$path" >>"$list.$role.new"
+    continue
+  fi
   echo "$path is not of this role any more, and is taken away"
   renew "$path"
   case $path in *.nft) later "nft $(grep '^delete table ' "$root$path")" ;; esac
