@@ -78,6 +78,49 @@ def test_status_says_how_to_start_an_ended_one_again(cli, kept):
     assert "ended: `ringfence sandbox up` starts it again" in done.err
 
 
+@pytest.fixture
+def unreadable(kept):
+    """Two sandboxes, of which one has a record of another ringfence; it comes first."""
+    base = kept("bank", "shop")
+    (base / "bank" / "sandbox.json").write_text('{"version": 7}')
+    return base
+
+
+SAID = (
+    "{base}/bank/sandbox.json: error: this record of a sandbox is of version 7; this ringfence knows 1; "
+    "end it with the ringfence that started it, or remove it: `rm -r {base}/bank`\n"
+)
+
+
+@pytest.mark.parametrize("named", ["shop", "clusters-shop/cluster.yaml"])
+def test_an_unreadable_record_is_in_nobody_elses_way(cli, unreadable, named):
+    done = cli("sandbox", "down", named)
+    assert (done.code, done.err) == (0, "sandbox shop: removed\n")
+    assert left(unreadable) == ["bank"]
+
+
+def test_status_shows_the_others_and_says_which_record_is_unreadable(cli, unreadable):
+    done = cli("sandbox", "status")
+    assert done.code == 1
+    assert f"sandbox shop in {unreadable}/shop: ended" in done.err
+    assert done.err.endswith(SAID.format(base=unreadable))
+    assert "no sandbox; start one" not in done.err
+
+
+def test_an_unreadable_record_is_one_error_for_who_names_it(cli, unreadable):
+    done = cli("sandbox", "down", "bank")
+    assert (done.code, done.err) == (1, SAID.format(base=unreadable))
+
+
+def test_down_of_somebody_elses_folder_takes_nothing(cli, kept, tmp_path):
+    kept()
+    (tmp_path / "easy-rsa" / "pki").mkdir(parents=True)
+    (tmp_path / "easy-rsa" / "pki" / "ca.key").write_text("mine")
+    done = cli("sandbox", "down", "--state", "easy-rsa")
+    assert (done.code, done.err) == (0, "sandbox easy-rsa: there is none\n")
+    assert (tmp_path / "easy-rsa" / "pki" / "ca.key").read_text() == "mine"
+
+
 @pytest.mark.parametrize(("distribution", "who"), [("eks", "Amazon EKS"), ("gke", "Google GKE"), ("aks", "Azure AKS")])
 def test_up_of_a_managed_cluster_is_one_error(cli, kept, tmp_path, distribution, who):
     base = kept()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ringfence.errors import ToolError
-from ringfence.sandbox.readiness import Client
+from ringfence.sandbox.ports import lost_a_race
+from ringfence.sandbox.processes import Child, environment
+from ringfence.sandbox.readiness import Client, wait
 
 BODY = {"kind": "Widget", "metadata": {"name": "one"}}
 
@@ -45,3 +49,30 @@ def test_a_refusal_is_an_error_that_says_what_was_refused() -> None:
         Answering(set(), 403).ensure("/widgets", BODY)
     assert "403" in (bad.value.hint or "")
     assert "no widgets" in (bad.value.hint or "")
+
+
+def test_an_answer_counts_only_while_the_component_runs(tmp_path: Path) -> None:
+    child = Child("etcd", ["/bin/sh", "-c", "echo 'bind: address already in use'; exit 1"], tmp_path / "log")
+    child.start(environment(tmp_path))
+
+    def ready() -> bool:
+        """Somebody else has its port, and answers once it has ended."""
+        while child.running:
+            time.sleep(0.01)
+        return True
+
+    with pytest.raises(ToolError, match="etcd ended with exit code 1"):
+        wait(child, ready, time.monotonic() + 10)
+    assert lost_a_race(child)
+
+
+def test_a_component_that_runs_and_answers_is_ready(tmp_path: Path) -> None:
+    child = Child("etcd", ["/bin/sleep", "600"], tmp_path / "log")
+    child.start(environment(tmp_path))
+    answers = iter([False, True])
+    try:
+        wait(child, lambda: next(answers), time.monotonic() + 10)
+        with pytest.raises(ToolError, match="etcd did not answer in time"):
+            wait(child, lambda: False, time.monotonic())
+    finally:
+        child.stop(0)

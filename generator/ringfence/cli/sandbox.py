@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import click
 
 from ringfence.cli.console import console
 from ringfence.cli.inputs import cluster_file, json_option, shown
-from ringfence.errors import UsageError
+from ringfence.errors import RingfenceError, UsageError
 
 if TYPE_CHECKING:
     from ringfence.sandbox import Folder
@@ -99,16 +100,30 @@ def status(file: str | None, state: str | None, output: str) -> int:
     """
     given = file or state or cluster_file(None)
     folders = [_known(file, state)] if given else all_folders()
-    found = [(f, r) for f in folders if f and f.path.is_dir() and (r := f.read())]
+    found, unread = _read(f for f in folders if f)
     if output == "json":
         facts = [{**_facts(f, r), "access": r.access, **_differences(r)} for f, r in found]
         console.data(json.dumps(facts, indent=2) + "\n")
     else:
         for folder, record in found:
             _show(folder, record)
-        if not found:
+        if not found and not unread:
             console.say("no sandbox; start one with `ringfence sandbox up`")
-    return 0 if found and all(r.healthy for _, r in found) else _NOT_RUNNING
+    for bad in unread:
+        console.error(bad.line())
+    return 0 if found and not unread and all(r.healthy for _, r in found) else _NOT_RUNNING
+
+
+def _read(folders: Iterable[Folder]) -> tuple[list[tuple[Folder, Record]], list[RingfenceError]]:
+    """The sandboxes in these folders, and what is wrong with those whose records can't be read."""
+    found, unread = [], []
+    for folder in folders:
+        try:
+            if record := folder.read():
+                found.append((folder, record))
+        except RingfenceError as bad:
+            unread.append(bad)
+    return found, unread
 
 
 def _version(record: Record) -> str:
@@ -152,11 +167,12 @@ def _known(file: str | None, state: str | None) -> Folder | None:
     source = cluster_file(file)
     if source is None:
         return _only()
-    for folder in all_folders():
-        record = folder.read()
-        if record and record.source == source.resolve().as_posix():
-            return folder
+    folders = all_folders()
+    for folder in folders:
         if folder.path.name == file and not source.exists():
+            return folder
+    for folder, record in _read(folders)[0]:  # of one that can't be read nobody knows the source
+        if record.source == source.resolve().as_posix():
             return folder
     from ringfence.spec import read_cluster
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from ringfence.sandbox.processes import Identity, end
@@ -28,7 +30,10 @@ def remove(folder: Folder, record: Record | None, *, keep: tuple[str, ...] = ())
 
 
 def remove_sockets(record: Record) -> None:
-    """Remove what of an ended sandbox lies outside its folder."""
-    if record.sockets and Path(record.sockets).name.startswith("ringfence-"):
-        shutil.rmtree(record.sockets, ignore_errors=True)
+    """Remove what of an ended sandbox lies outside its folder; after a reboot the name may be somebody else's."""
+    where = Path(record.sockets)
+    if record.sockets and where.name.startswith("ringfence-"):
+        with suppress(FileNotFoundError):
+            if where.lstat().st_uid == os.geteuid():
+                shutil.rmtree(where, ignore_errors=True)  # which leaves links alone
     record.sockets = ""

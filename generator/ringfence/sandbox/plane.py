@@ -112,6 +112,11 @@ class ControlPlane:
             applied += self._start(component, {}, limit)
         wait(self._children[KCM], lambda: self.api.client.answers(_ACCOUNT), limit, "make ServiceAccounts")
         wait(self.api.child, self._serves_custom_kinds, limit, "serve the custom kinds of the bundle")
+        for (
+            child
+        ) in self.children:  # one that lost its port to somebody else may have answered by them, and ended since
+            if not child.running:
+                raise child.failure()
         prepared = [s for s in self.record.substitutions if s["where"].startswith("host/")]
         self.record.substitutions = prepared + [a._asdict() for a in applied]
         self.record.stand_ins = [*definitions.stand_ins(self.host.definitions), *stand_ins(self.host)]

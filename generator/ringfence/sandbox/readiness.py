@@ -89,10 +89,16 @@ class Client:
 
 
 def wait(child: Child, ready: Callable[[], bool], limit: float, what: str = "answer") -> None:
-    """Until `ready()`; ToolError with the last log lines when the component ends or `limit` (monotonic) passes."""
-    while not ready():
+    """Until `ready()`; ToolError with the last log lines when the component ends or `limit` (monotonic) passes.
+
+    An answer counts while the component runs: somebody else may have taken its port and answer there.
+    """
+    while True:
+        answered = ready()
         if not child.running:
             raise child.failure()
+        if answered:
+            return
         if time.monotonic() > limit:
             lines = last_lines(child.output())
             raise ToolError(

@@ -12,7 +12,7 @@ from ringfence.sandbox import ending
 from ringfence.sandbox.binaries import Tools
 from ringfence.sandbox.hostfiles import HostFiles
 from ringfence.sandbox.preparing import prepare
-from ringfence.sandbox.processes import environment, module
+from ringfence.sandbox.processes import environment, module, started
 from ringfence.sandbox.state import Folder, Record
 
 _NEEDED = 300 * 2**20  # bytes: etcd alone sets aside 128 MiB for its log
@@ -82,19 +82,28 @@ def _check_space(folder: Folder, needed: int) -> None:
 
 
 def _supervise(folder: Folder, timeout: float) -> Record:
-    """Start the supervisor and wait for its word; ToolError with what it said."""
+    """Start the supervisor and wait for its word; ToolError with what it said.
+
+    It begins once the record names it: whoever kills us before that leaves nothing that `down` doesn't know.
+    """
+    record = folder.read() or Record()
     command = module("ringfence.sandbox.supervisor", str(folder.path), str(timeout))
     with folder.log("supervisor").open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 # a module of ours
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             env=environment(folder.path),
             start_new_session=True,
         )
     try:
-        assert process.stdout is not None  # noqa: S101 # it is a pipe
+        record.supervisor = {"pid": process.pid, "started": started(process.pid)}
+        folder.write(record)
+        assert process.stdin is not None  # noqa: S101 # both are pipes
+        assert process.stdout is not None  # noqa: S101
+        with suppress(BrokenPipeError), process.stdin as pipe:
+            pipe.write(b"\n")
         with process.stdout as pipe:
             said = pipe.readline()
     except BaseException:  # interrupted: nobody would know of it
@@ -115,12 +124,16 @@ def down(folder: Folder) -> bool:
     """End the sandbox in a folder and remove its state; was there one?"""
     if not folder.path.is_dir():
         return False
+    folder.refuse_foreign()
+    if not folder.is_ours():
+        return False
     with folder.lock():
-        record = folder.read()
-        if record is None and not folder.is_ours():
-            with suppress(FileNotFoundError):
-                (folder / "lock").unlink()
+        if not folder.is_ours():  # another `down` was first, and the lock has made the folder again
+            (folder / "lock").unlink(missing_ok=True)
+            with suppress(OSError):
+                folder.path.rmdir()
             return False
+        record = folder.read()
         if record:
             ending.stop(record)
         ending.remove(folder, record)

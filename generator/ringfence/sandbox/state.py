@@ -20,10 +20,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +33,10 @@ from ringfence.errors import Place, ToolError
 from ringfence.sandbox.processes import Identity
 
 VERSION = 1
+_ANOTHER = "name an empty folder of yours with --state"
+_MARKER = ".ringfence-sandbox"  # made first and removed last: a folder without it is nothing of ours
 _OURS = ("root", "host", "kubeadm", "issuer", "pki", "logs", "variants", "kms")  # folders, removed whole
-_FILES = ("kubeconfig", "host.json", "sandbox.json", "sandbox.json.new", "lock")
+_FILES = ("kubeconfig", "host.json", "sandbox.json", "sandbox.json.new")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,26 @@ class Record:
         return self.phase == "ready" and len(self.running) == 1 + len(self.components)
 
 
+class _Odd(ValueError):
+    """A record that another ringfence wrote."""
+
+
+def _record(found: Any) -> Record:
+    """The record that JSON holds. Raises ValueError, KeyError or TypeError when it is none."""
+    if found["version"] != VERSION:
+        raise _Odd(f"is of version {found['version']}; this ringfence knows {VERSION}")
+    known = {f.name for f in fields(Record)}
+    if strange := sorted(found.keys() - known):
+        raise _Odd(f'has "{strange[0]}", which this ringfence doesn\'t know')
+    empty, record = Record(), Record(**found)
+    for name in known - {"supervisor", "access"}:
+        if type(getattr(record, name)) is not type(getattr(empty, name)):
+            raise TypeError(name)
+    for process in (*record.components, *([record.supervisor] if record.supervisor else [])):
+        Identity(process["pid"] + 0, process["started"] + "")
+    return record
+
+
 class Folder:
     """Paths in a state folder."""
 
@@ -115,19 +139,29 @@ class Folder:
         return self.path / "logs" / f"{name}.log"
 
     def claim(self) -> None:
-        """Make the folder, for its owner alone; refuse one with files that are not a sandbox's."""
+        """Make the folder, for its owner alone; refuse one that holds anything and is no sandbox's."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        strangers = sorted({f.name for f in self.path.iterdir()} - {*_OURS, *_FILES})
-        if self.path.is_symlink() or strangers:
-            what = f"holds {strangers[0]}, which is no part of a sandbox" if strangers else "is a link"
-            raise ToolError(f"the state folder {what}", place=self.place, hint="name an empty folder with --state")
+        self.refuse_foreign()
+        strangers = sorted(f.name for f in self.path.iterdir() if f.name != "lock" or f.lstat().st_size)
+        if strangers and not self.is_ours():
+            raise ToolError(
+                f"the state folder holds {strangers[0]}, and no sandbox made it", place=self.place, hint=_ANOTHER
+            )
         self.path.chmod(0o700)
+        (self.path / _MARKER).touch(mode=0o600)
         (self.path / "logs").mkdir(mode=0o700, exist_ok=True)
 
+    def refuse_foreign(self) -> None:
+        """Raise ToolError for a folder through which somebody else could have us write or remove: theirs, or a link."""
+        there = self.path.lstat()
+        if stat.S_ISLNK(there.st_mode):
+            raise ToolError("the state folder is a link", place=self.place, hint=_ANOTHER)
+        if there.st_uid != os.geteuid():
+            raise ToolError("the state folder belongs to another user", place=self.place, hint=_ANOTHER)
+
     def is_ours(self) -> bool:
-        """Does it hold parts of a sandbox, and nothing else?"""
-        names = {f.name for f in self.path.iterdir()} - {"lock"}
-        return bool(names) and names <= {*_OURS, *_FILES}
+        """Did a sandbox make what is in it?"""
+        return (self.path / _MARKER).is_file()
 
     @property
     def place(self) -> Place:
@@ -135,23 +169,22 @@ class Folder:
         return Place(self.path.as_posix())
 
     def read(self) -> Record | None:
-        """The record; None where there is no sandbox, ToolError for one of another version."""
+        """The record; None where there is no sandbox, ToolError for one that can't be read or is of another version."""
         file = self.path / "sandbox.json"
         try:
-            found = json.loads(file.read_bytes())
-            version = found["version"]
+            return _record(json.loads(file.read_bytes()))
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError):
-            found, version = {}, None
-        if version != VERSION:
-            said = "can't be read" if version is None else f"is of version {version}; this ringfence knows {VERSION}"
-            raise ToolError(
-                f"this record of a sandbox {said}",
-                place=Place(file.as_posix()),
-                hint="end it with the ringfence that started it, or remove the folder",
-            )
-        return Record(**found)
+        except OSError as bad:
+            wrong = f"can't be read: {(bad.strerror or str(bad)).lower()}"
+        except (ValueError, KeyError, TypeError) as bad:
+            wrong = str(bad) if isinstance(bad, _Odd) else "can't be read"
+        remove = f"rm -r {shlex.quote(self.path.as_posix())}"
+        raise ToolError(
+            f"this record of a sandbox {wrong}",
+            place=Place(file.as_posix()),
+            hint=f"end it with the ringfence that started it, or remove it: `{remove}`",
+        )
 
     def write(self, record: Record) -> None:
         """Write the record, whole or not at all."""
@@ -167,7 +200,7 @@ class Folder:
     def lock(self) -> Iterator[None]:
         """One command at a time; waits for the one before."""
         while True:
-            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 if self._is(descriptor):
@@ -185,7 +218,12 @@ class Folder:
             return False
 
     def clear(self, *, keep: tuple[str, ...] = ()) -> None:
-        """Remove what a sandbox made, and the folder when nothing else is in it."""
+        """Remove what a sandbox made, but for `keep`; without it the marker and the folder go too, if it is empty then.
+
+        A folder without the marker is left alone, whatever the names in it.
+        """
+        if not self.is_ours():
+            return
         for name in _OURS:
             if name not in keep:
                 with suppress(FileNotFoundError):
@@ -194,5 +232,7 @@ class Folder:
             if name not in keep:
                 (self.path / name).unlink(missing_ok=True)
         if not keep:
+            for name in (_MARKER, "lock"):
+                (self.path / name).unlink(missing_ok=True)
             with suppress(OSError):  # something of somebody else's is there
                 self.path.rmdir()

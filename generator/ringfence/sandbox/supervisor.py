@@ -2,8 +2,9 @@
 
     python -m ringfence.sandbox.supervisor FOLDER SECONDS
 
-It starts what the folder's record says, writes one line of JSON to stdout ({} when ready, else {message, hint}), and
-goes on until SIGTERM, or until its record is gone. When it is killed its components die with it (`leash`).
+It waits on stdin for the line by which `up` says that the folder's record names it, and ends without one. Then it
+starts what the record says, writes one line of JSON to stdout ({} when ready, else {message, hint}), and goes on until
+SIGTERM, or until its record is gone. When it is killed its components die with it (`leash`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from ringfence.errors import RingfenceError
 from ringfence.sandbox.binaries import Tools
 from ringfence.sandbox.hostfiles import HostFiles
 from ringfence.sandbox.plane import ControlPlane
-from ringfence.sandbox.processes import started
 from ringfence.sandbox.state import Folder, Record
 
 _LOOK = 0.5  # seconds between two looks at the components
@@ -32,11 +32,12 @@ def main(state: str, seconds: float) -> int:
     """Own the sandbox in `state`."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _end)
+    if not sys.stdin.readline():  # `up` was killed: no record may know of us
+        return 1
     folder = Folder(Path(state))
     record = folder.read() or Record()
     host = HostFiles.from_json((folder / "host.json").read_text())
     tools = Tools({n: Path(p) for n, p in record.tools.items()}, record.kubernetes)
-    record.supervisor = {"pid": os.getpid(), "started": started(os.getpid())}
     plane = ControlPlane(host, folder.path, tools, timeout=seconds)
     plane.record = record
     try:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ringfence.errors import ToolError
-from ringfence.sandbox import serving
+from ringfence.sandbox import ending, serving
 from ringfence.sandbox.binaries import CORE, KMS, Tools
 from ringfence.sandbox.hostfiles import HostFiles
 from ringfence.sandbox.processes import module
@@ -63,13 +63,16 @@ def issuer_command(folder: Folder, host: HostFiles, port: int) -> list[str]:
 
 
 def sockets(folder: Folder, host: HostFiles, record: Record) -> str:
-    """A folder for the plugins' sockets, outside since their paths must be short; empty where none are needed."""
+    """A new folder for the plugins' sockets, outside since their paths must be short; empty where none are needed.
+
+    The one of before isn't used again: a killed plugin's socket may be in it, and after a reboot it may be anybody's.
+    """
     endpoints = serving.kms_endpoints(host)
     if not endpoints:
         return ""
-    if not record.sockets or not Path(record.sockets).is_dir():
-        record.sockets = tempfile.mkdtemp(prefix="ringfence-")
-        folder.write(record)  # so that `down` knows it
+    ending.remove_sockets(record)
+    record.sockets = tempfile.mkdtemp(prefix="ringfence-")
+    folder.write(record)  # so that `down` knows it
     if max(len(f"{record.sockets}/{socket_name(e)}") for e in endpoints) > _MAX_SOCKET:
         raise ToolError(f"{record.sockets} is too long for the path of a socket", hint="set a shorter TMPDIR")
     return record.sockets
