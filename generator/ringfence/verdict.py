@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+
+# Control characters, lone surrogates, what turns the direction of a line, and the two that XML has no form for.
+_UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+
+
+def readable(words: str) -> str:
+    """What a server said as one line that terminals, JSON and XML take: spaces for line ends, U+FFFD for the rest."""
+    return _UNREADABLE.sub(lambda found: " " if found[0] in "\t\n\r" else "\ufffd", words)
 
 
 class State(StrEnum):

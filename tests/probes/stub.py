@@ -62,8 +62,9 @@ class Stub:
         if asked.path in ("/api", "/apis"):
             return 200, {"items": [_group(g, v) for g, v in SERVED.items() if (g == "") is (asked.path == "/api")]}
         if asked.path.endswith("selfsubjectaccessreviews"):
-            wanted = asked.body["spec"]["resourceAttributes"]
-            return 201, {"status": {"allowed": (wanted["verb"], wanted["resource"]) not in self.denied}}
+            wanted = next(iter(asked.body["spec"].values()))
+            what = wanted.get("path") or "/".join(filter(None, (wanted["resource"], wanted.get("subresource"))))
+            return 201, {"status": {"allowed": (wanted["verb"], what) not in self.denied}}
         if asked.path.endswith("/token"):
             return 201, {"status": {"token": "a-token"}}
         return self._store(asked)

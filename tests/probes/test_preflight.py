@@ -17,12 +17,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from helpers import write_cluster
+from helpers import build_tree, write_cluster
 from probes.stub import Stub, refusal, serving
 
-from ringfence.build import Builder
+from ringfence.build import Builder, Resolution
+from ringfence.documents import dump
 from ringfence.errors import ToolError
-from ringfence.probes import Access, KeyPair, Session, preflight
+from ringfence.probes import Access, KeyPair, Session, preflight, rights
 
 
 def error(access: Access, kubernetes: str = "1.36") -> str:
@@ -160,3 +161,154 @@ def test_rights_that_suffice(tmp_path: Path) -> None:
         preflight.permissions(session, resolution, ["psa-labels"])
         asked = {a.body["spec"]["resourceAttributes"]["resource"] for a in stub.asked if a.method == "POST"}
     assert asked == {"pods"}
+
+
+# ------------------------------------------------------------------------------------------------------------- rights
+
+ROLES, OURS = "rbac.authorization.k8s.io", ("create", "delete", "get")
+
+
+def of(group: str, *named: str, verbs: tuple[str, ...] = OURS) -> set[tuple[str, str, str]]:
+    return {(group, name, verb) for name in named for verb in verbs}
+
+
+REQUESTS = {
+    "a URL that is no resource": ({"path": "/debug/pprof/"}, of("", "/debug/pprof/", verbs=("get",))),
+    "a dry run": (
+        {"verb": "create", "resource": "configmaps", "namespace": "<tenant>", "base": "configmap"},
+        of("", "configmaps", verbs=("create",)),
+    ),
+    "a write that stays": (
+        {"verb": "create", "resource": "configmaps", "namespace": "x", "base": "configmap", "dry_run": False},
+        of("", "configmaps", verbs=("create", "delete")),
+    ),
+    "a write that is looked for in etcd": (
+        {"verb": "create", "resource": "configmaps", "namespace": "x", "base": "configmap", "etcd": {"contains": "y"}},
+        of("", "configmaps", verbs=("create", "delete")),
+    ),
+    "a write of somebody else's that stays": (
+        {"who": "node:x", "verb": "create", "resource": "configmaps", "base": "configmap", "dry_run": False},
+        of("", "configmaps", verbs=("delete",)),
+    ),
+    "an apply": (
+        {"verb": "apply", "resource": "configmaps", "namespace": "x", "base": "configmap"},
+        of("", "configmaps", verbs=("create", "patch")),
+    ),
+    "the run's namespace": (
+        {"verb": "list", "resource": "configmaps", "namespace": "<own>"},
+        of("", "namespaces") | of("", "configmaps", verbs=("list",)),
+    ),
+    "a pod in the run's namespace": (
+        {"verb": "create", "resource": "pods", "namespace": "<own>", "base": "pod"},
+        of("", "namespaces", "serviceaccounts") | of("", "pods", verbs=("create",)),
+    ),
+    "an account of the run": (
+        {"verb": "create", "resource": "configmaps", "namespace": "x", "base": "configmap", "over": {"data": {"a": "<account>"}}},
+        of("", "serviceaccounts") | of("", "configmaps", verbs=("create",)),
+    ),
+    "a uid": (
+        {"verb": "create", "resource": "configmaps", "base": "configmap", "over": {"data": {"a": "<uid:namespaces/kube-system>"}}},
+        of("", "namespaces", verbs=("get",)) | of("", "configmaps", verbs=("create",)),
+    ),
+    "a role": (
+        {"verb": "create", "resource": "clusterroles", "base": "clusterrole"},
+        of(ROLES, "clusterroles", verbs=("create", "escalate")),
+    ),
+    "a binding": (
+        {"verb": "create", "resource": "clusterrolebindings", "base": "clusterrolebinding"},
+        of(ROLES, "clusterrolebindings", verbs=("create",)) | of(ROLES, "clusterroles", verbs=("bind",)),
+    ),
+    "somebody with rules": (
+        {"who": {"rules": [{"verbs": ["get"]}]}, "verb": "list", "resource": "configmaps"},
+        of("", "namespaces", "serviceaccounts")
+        | of("", "serviceaccounts/token", verbs=("create",))
+        | of(ROLES, "clusterroles", "clusterrolebindings")
+        | of(ROLES, "clusterroles", verbs=("bind", "escalate")),
+    ),
+    "an account's token": (
+        {"who": "system:serviceaccount:kube-system:x", "verb": "list", "resource": "configmaps"},
+        of("", "serviceaccounts/token", verbs=("create",)),
+    ),
+    "an account of a pair": (
+        {"who": {"service_account": "x/y"}, "verb": "list", "resource": "configmaps"},
+        of("", "serviceaccounts") | of("", "serviceaccounts/token", verbs=("create",)),
+    ),
+    "a persona, reviewed": (
+        {"who": "developer", "verb": "list", "resource": "configmaps", "by": "review"},
+        of("authorization.k8s.io", "subjectaccessreviews", verbs=("create",)),
+    ),
+    "what isn't served": ({"verb": "create", "resource": "widgets", "object": {"kind": "Widget"}}, set()),
+}  # fmt: skip
+
+
+GIVEN = [
+    ({"base": "configmap", "namespace": "x"}, of("", "configmaps")),
+    ({"base": "configmap", "namespace": "<own>"}, of("", "configmaps", "namespaces")),
+    ({"base": "pod", "namespace": "<own>"}, of("", "pods", "namespaces", "serviceaccounts")),
+    ({"base": "configmap", "terminating": True}, of("", "configmaps", verbs=(*OURS, "patch"))),
+    ({"base": "configmap", "patch": {"data": {}}}, of("", "configmaps", verbs=(*OURS, "patch"))),
+    ({"base": "clusterrole"}, of(ROLES, "clusterroles", verbs=(*OURS, "escalate"))),
+    ({"base": "ingress"}, set()),  # which the stub doesn't serve
+]
+CONTROL = """\
+title: Deny ingress by default
+profile: baseline
+stage: {baseline: enforce}
+severity: high
+rationale: Pods accept connections from every other pod of the cluster unless a policy selects them.
+references: {cis-kubernetes-1.12: ["5.3.2"]}
+emits:
+- {template: networkpolicy.yaml.j2, each: namespace}
+no_audit_form: a policy drops a flow or does not.
+proof: [api]
+"""
+POLICY = """\
+{# Closes. #}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: closed
+  namespace: {{ namespace.name }}
+spec:
+  podSelector: {}
+  policyTypes: [Ingress]
+"""
+
+
+@pytest.fixture(scope="module")
+def resolution(tmp_path_factory: pytest.TempPathFactory) -> Resolution:
+    """A control for each of REQUESTS and of GIVEN, with one pair of which both twins are that request."""
+    folder = tmp_path_factory.mktemp("rights")
+    cases: list[dict[str, object]] = [{"refuse": refuse} for refuse, _ in REQUESTS.values()]
+    cases += [{"refuse": {"tls": {"max": "TLSv1.1"}}, "given": [one]} for one, _ in GIVEN]
+    files: dict[str, str] = {}
+    for number, case in enumerate(cases):
+        pair = {"name": "one", "ring": "api", **case, "reason": "no", "admit": {}}
+        files[f"network/net-{number}/control.yaml"] = CONTROL
+        files[f"network/net-{number}/networkpolicy.yaml.j2"] = POLICY
+        files[f"network/net-{number}/probes.yaml"] = dump({"pairs": [pair]})
+    return Builder([build_tree(folder / "t", files)]).resolve(write_cluster(folder), "cluster.yaml")
+
+
+def needed(resolution: Resolution, number: int) -> set[tuple[str, ...]]:
+    with serving(Stub()) as stub, Session(stub.access) as session:
+        return {tuple(right) for right in rights.needed(session, resolution, [f"net-{number}"])}
+
+
+@pytest.mark.parametrize("what", REQUESTS)
+def test_every_request_needs_its_rights_and_no_others(resolution: Resolution, what: str) -> None:
+    assert needed(resolution, list(REQUESTS).index(what)) == REQUESTS[what][1]
+
+
+@pytest.mark.parametrize("number", range(len(GIVEN)))
+def test_what_is_given_needs_rights_too(resolution: Resolution, number: int) -> None:
+    assert needed(resolution, len(REQUESTS) + number) == GIVEN[number][1]
+
+
+def test_a_right_to_a_url_comes_as_a_rule_for_urls(tmp_path: Path) -> None:
+    resolution = Builder().resolve(write_cluster(tmp_path))
+    stub = Stub(denied={("get", "/debug/pprof/")})
+    with serving(stub), Session(stub.access) as session, pytest.raises(ToolError) as caught:
+        preflight.permissions(session, resolution, ["apiserver-debug-off"])
+    assert "the stub may not get /debug/pprof/;" in caught.value.message
+    assert '`rules: [{"nonResourceURLs": ["/debug/pprof/"], "verbs": ["get"]}]`' in (caught.value.hint or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -11,7 +12,7 @@ from ringfence.documents import load
 from ringfence.sinks import verdicts as sink
 from ringfence.sinks.verdicts import Verification
 from ringfence.spec.judge import judge
-from ringfence.verdict import State, Verdict
+from ringfence.verdict import State, Verdict, readable
 
 
 def verdict(control: str, pair: str, state: State, detail: str, severity: str = "high") -> Verdict:
@@ -80,7 +81,7 @@ def test_junit_fails_what_failed_and_skips_what_was_not_asked() -> None:
         "tests": "9", "failures": "1", "errors": "0", "skipped": "5", "time": "2.250",
     }  # fmt: skip
     (failure,) = root.iter("failure")
-    assert (failure.get("message"), failure.get("type")) == ('not refused: 201 <&"', "medium")
+    assert (failure.get("message"), failure.get("type")) == ('not refused: 201 <&"\ufffd', "medium")
     assert [s.get("message") for s in suites["cc-three"].iter("skipped")] == [
         "not provable here: only a sandbox has it"
     ] * 2
@@ -109,3 +110,20 @@ def test_sarif_has_a_rule_a_control_and_a_result_a_pair() -> None:
 @pytest.mark.parametrize("state", State)
 def test_failing_is_the_worst_news(state: State) -> None:
     assert state is State.FAILED or state.rank < State.FAILED.rank
+
+
+def test_a_file_with_odd_letters_is_a_uri_in_sarif() -> None:
+    log = json.loads(sink.as_sarif(replace(RUN, file="my clusters/50%/Köln#1/cluster.yaml")))
+    (place,) = log["runs"][0]["results"][0]["locations"]
+    uri = place["physicalLocation"]["artifactLocation"]["uri"]
+    assert uri == "my%20clusters/50%25/K%C3%B6ln%231/cluster.yaml"
+
+
+ODD = "a\x1b[31mred\x07 b\nc \ud800 \ufffe\uffff \u202e\x9b d\u00e9\U0001f600"
+
+
+def test_what_a_server_says_is_a_line_that_every_form_takes() -> None:
+    assert readable(ODD) == "a\ufffd[31mred\ufffd b c \ufffd \ufffd\ufffd \ufffd\ufffd d\u00e9\U0001f600"
+    run = replace(RUN, verdicts=(verdict("aa-one", "first", State.FAILED, ODD),))
+    (failure,) = ElementTree.fromstring(sink.as_junit(run)).iter("failure")  # noqa: S314 # our own
+    assert failure.get("message") == readable(ODD)

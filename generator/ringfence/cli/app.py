@@ -65,7 +65,7 @@ def app(quiet: bool, verbose: bool, color: str, debug: bool) -> None:
     """Hardened Kubernetes cluster bootstraps from a named profile.
 
     stdout is data, stderr is talk. Exit codes: 0 fine, 1 tool error, 3 findings, 4 stale tree or lock,
-    5 expired or unmatched exception, 64 usage, 65 invalid input.
+    5 expired or unmatched exception, 6 not everything analysed, under --strict, 64 usage, 65 invalid input.
     """
     console.configure(quiet=quiet, verbose=verbose, color=color, debug=debug)
 

@@ -15,6 +15,7 @@ import urllib3
 
 from ringfence.errors import ToolError
 from ringfence.probes.access import Access, KeyPair
+from ringfence.verdict import readable
 
 _TIMEOUT = urllib3.Timeout(connect=5, read=30)
 
@@ -43,14 +44,14 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """`<code> <reason>: <message>` of a refusal, `<code>` of success."""
+        """`<code> <reason>: <message>` of a refusal, `<code>` of success; readable, whatever the server sent."""
         if self.ok:
             return str(self.code)
         data = self.data
         if isinstance(data, dict) and data.get("kind") == "Status":
-            return f"{self.code} {data.get('reason', '')}: {data.get('message', '')}"
+            return readable(f"{self.code} {data.get('reason', '')}: {data.get('message', '')}")
         words = " ".join(self.body[:300].decode("utf-8", "replace").split())
-        return f"{self.code} {_PHRASES.get(self.code, '')}: {words}"
+        return readable(f"{self.code} {_PHRASES.get(self.code, '')}: {words}")
 
 
 _PHRASES = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 429: "Too Many Requests"}
@@ -124,7 +125,7 @@ class Api:
 def _warnings(headers: Any) -> list[str]:
     """Texts of `Warning: 299 - "text"` headers (RFC 7234, 5.5)."""
     found = headers.getlist("Warning") if hasattr(headers, "getlist") else []
-    return [w.partition('"')[2].rpartition('"')[0].replace('\\"', '"') for w in found]
+    return [readable(w.partition('"')[2].rpartition('"')[0].replace('\\"', '"')) for w in found]
 
 
 def unreachable(access: Access, bad: Exception) -> ToolError:

@@ -18,6 +18,8 @@ LABEL = "ringfence/probe"  # on everything that a run makes, with its name
 _FINALIZER = LABEL
 _RBAC = "rbac.authorization.k8s.io"
 _GONE_WITHIN = 60.0  # seconds that a namespace may take to go
+_ATTEMPTS = 3  # to delete an object at the end of a run
+_PAUSE = 1.0  # seconds between them, as API Priority and Fairness tells a client to wait
 
 
 class Fixtures:
@@ -79,14 +81,21 @@ class Fixtures:
         """Take back a note: the object was not made."""
         self._made.remove(path)
 
-    def discard(self, path: str) -> None:
-        """Delete one object, held by our finalizer or not."""
+    def discard(self, path: str) -> str:
+        """Delete one object, held by our finalizer or not; why it stays, empty when it doesn't.
+
+        What stays is tried again by `close`.
+        """
         gone = {"propagationPolicy": "Background", "gracePeriodSeconds": 0}
         answer = self._admin.call("DELETE", path, gone)
-        if answer.ok and _FINALIZER in answer.data.get("metadata", {}).get("finalizers", ()):
-            self.patch(path, {"metadata": {"finalizers": None}})
+        if answer.ok and _FINALIZER in ((answer.data or {}).get("metadata") or {}).get("finalizers", ()):
+            free = {"metadata": {"finalizers": None}}
+            answer = self._admin.call("PATCH", path, free, content="application/merge-patch+json")
+        if not answer.ok and answer.code != 404:
+            return answer.text
         if path in self._made:
             self._made.remove(path)
+        return ""
 
     def namespace(self) -> str:
         """The run's own namespace, made when it is first asked for."""
@@ -126,21 +135,48 @@ class Fixtures:
         return self._users[key]
 
     def close(self) -> None:
-        """Delete everything of the run, newest first, and wait until it is gone. Raises ToolError when some is not."""
+        """Delete everything of the run, newest first, and wait until it is gone. ToolError names what is not."""
         paths = list(reversed(self._made))
         self._namespace, self._accounts, self._users = "", set(), {}
-        try:
-            for path in paths:
-                self.discard(path)
-            self._wait(paths)
-        except ToolError as bad:
+        stays = self._discard_all(paths)
+        stays.update(self._wait([p for p in paths if p not in stays]))
+        if stays:
+            first, *others = stays
+            more = f"; so are {', '.join(others)}" if others else ""
             hint = f"what is left of this run is labelled {LABEL}={self._run}; the next `ringfence verify` removes it"
-            raise ToolError(bad.message, hint=hint) from None
+            raise ToolError(f"{first} of this run is still there{stays[first]}{more}", hint=hint)
 
-    def _wait(self, paths: Sequence[str]) -> None:
+    def _discard_all(self, paths: Sequence[str]) -> dict[str, str]:
+        """Delete objects; what stays, and why. A server may be too busy for one of so many requests."""
+        stays = dict.fromkeys(paths, "")
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                time.sleep(_PAUSE)
+            stays = {path: why for path in stays if (why := self._try(path))}
+            if not stays:
+                break
+        return {path: f": {why}" for path, why in stays.items()}
+
+    def _try(self, path: str) -> str:
+        try:
+            return self.discard(path)
+        except ToolError as bad:  # nobody answered; others may yet be deleted
+            return bad.message
+
+    def _wait(self, paths: Sequence[str]) -> dict[str, str]:
+        """What is still there when patience is over, and why."""
         deadline = time.monotonic() + _GONE_WITHIN
+        stays = {}
         for path in paths:
-            while self._admin.call("GET", path).code != 404:
-                if time.monotonic() > deadline:
-                    raise ToolError(f"{path} of this run is still there; is the controller manager running?")
-                time.sleep(0.1)
+            try:
+                while (answer := self._admin.call("GET", path)).code != 404:
+                    if not answer.ok and answer.code in (401, 403):
+                        stays[path] = f", or may be: {answer.text}"
+                        break
+                    if time.monotonic() > deadline:
+                        stays[path] = "; is the controller manager running?"
+                        break
+                    time.sleep(0.1)
+            except ToolError as bad:
+                stays[path] = f", or may be: {bad.message}"
+        return stays

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ringfence.documents import load_all
 from ringfence.errors import InputError, Place, UsageError, nearest
+from ringfence.probes import private
 from ringfence.probes.access import Access, KeyPair
 
 
@@ -35,7 +37,9 @@ def read(files: tuple[Path, ...], context: str | None = None) -> Access:
     joined = os.pathsep.join(map(str, known))
     with _said() as words:
         try:
-            kube_config.load_kube_config(joined, name, found, persist_config=False)  # type: ignore[no-untyped-call]
+            kube_config.load_kube_config(  # type: ignore[no-untyped-call]
+                joined, name, found, persist_config=False, temp_file_path=str(private.of_process())
+            )
         except ConfigException as bad:
             raise InputError(f'context "{name}": {_line(bad)}', place=place) from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as bad:
@@ -48,7 +52,28 @@ def read(files: tuple[Path, ...], context: str | None = None) -> Access:
         )
     if not found.host.startswith("https://"):
         raise InputError(f'context "{name}": server "{found.host}" is no https address', place=place)
-    return _access(found, name)
+    proxy = _proxy(found)
+    if proxy and urlsplit(proxy).scheme not in ("http", "https"):
+        kind = f"is {proxy.partition('://')[0]}://..." if "://" in proxy else "begins with neither http:// nor https://"
+        raise InputError(
+            f'context "{name}": its proxy (proxy-url, or HTTPS_PROXY) {kind}, and verify takes http ones alone',
+            place=place,
+            hint=f"name one; where the server can be reached without: `export NO_PROXY={_host(found)}`",
+        )
+    return _access(found, name, proxy)
+
+
+def _host(found: Any) -> str:
+    return urlsplit(str(found.host)).hostname or ""
+
+
+def _proxy(found: Any) -> str | None:
+    """The proxy on the way to the server: as the Kubernetes client decides, no_proxy first."""
+    from kubernetes.client.rest import should_bypass_proxies
+
+    if not found.proxy or should_bypass_proxies(found.host, found.no_proxy or ""):
+        return None
+    return str(found.proxy)
 
 
 @contextmanager
@@ -106,7 +131,7 @@ def _line(bad: object) -> str:
     return " ".join(str(bad).split())
 
 
-def _access(found: Any, name: str) -> Access:
+def _access(found: Any, name: str, proxy: str | None) -> Access:
     def authorization() -> str | None:
         settings = found.auth_settings().values()  # asking renews what an exec plugin gave
         return next((s["value"] for s in settings if s["key"] == "authorization"), None)
@@ -118,7 +143,7 @@ def _access(found: Any, name: str) -> Access:
         ca=Path(found.ssl_ca_cert) if found.ssl_ca_cert else None,
         verify=bool(found.verify_ssl),
         server_name=found.tls_server_name or None,
-        proxy=found.proxy or None,
+        proxy=proxy,
         client=pair,
         authorization=authorization,
     )

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import datetime
 import fcntl
+import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from ringfence.build import Resolution
 from ringfence.probes.bases import BASES
 from ringfence.probes.fixtures import LABEL
 from ringfence.probes.outcome import Unprovable
 from ringfence.probes.pairs import Request
+from ringfence.probes.private import LOCK, PREFIX
 from ringfence.probes.resources import Resource
 from ringfence.probes.runner import planned
-from ringfence.probes.session import LOCK, PREFIX, Session
+from ringfence.probes.session import Session
 
 _OVER = datetime.timedelta(hours=1)  # no run takes so long
 _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
@@ -46,9 +49,10 @@ def remove(session: Session, resolution: Resolution) -> list[str]:
     for run, found in sorted(_by_run(session, resolution).items()):
         things = ", ".join(f"{one.kind} {one.name}" for one in found)
         if run in dead or min(one.age for one in found) > _OVER:
-            for one in found:
-                session.fixtures.discard(one.path)
-            words.append(f"run {run} was killed; what it left is removed: {things}")
+            stays = [(one, why) for one in found if (why := session.fixtures.discard(one.path))]
+            gone = ", ".join(f"{one.kind} {one.name}" for one in found if one not in [s for s, _ in stays])
+            words += [f"run {run} was killed; what it left is removed: {gone}"] if gone else []
+            words += [f"run {run} was killed; its {one.kind} {one.name} can't be removed: {why}" for one, why in stays]
         else:
             words.append(
                 f"run {run} goes on elsewhere, or was killed there: its {things} stay until they are an hour old;"
@@ -58,15 +62,28 @@ def remove(session: Session, resolution: Resolution) -> list[str]:
 
 
 def _dead_runs() -> Iterator[str]:
-    """Runs of this machine whose process is gone; what they kept on disk is removed."""
+    """Runs of this machine whose process is gone; what they kept on disk is removed.
+
+    Others may write in that folder: what isn't ours says nothing of our runs.
+    """
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         try:
-            with (folder / LOCK).open("rb") as lock:
+            there = folder.lstat()
+            if not stat.S_ISDIR(there.st_mode) or there.st_uid != os.getuid():
+                continue
+            with _opened(folder / LOCK) as lock:
+                if not stat.S_ISREG(os.fstat(lock.fileno()).st_mode):
+                    continue
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # it lives, or is somebody else's
+        except OSError:  # it lives, or goes just now
             continue
         shutil.rmtree(folder, ignore_errors=True)
         yield folder.name.removeprefix(PREFIX).partition("-")[0]
+
+
+def _opened(file: Path) -> IO[bytes]:
+    """A file that is no link, without waiting for the other end of a pipe."""
+    return os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb", buffering=0)
 
 
 def _by_run(session: Session, resolution: Resolution) -> dict[str, list[Left]]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import secrets
-import tempfile
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -14,10 +11,8 @@ from ringfence.probes.api import Api
 from ringfence.probes.audit import AuditLog
 from ringfence.probes.fixtures import Fixtures
 from ringfence.probes.identities import Identities
+from ringfence.probes.private import Private
 from ringfence.probes.resources import Resources
-
-PREFIX = "ringfence-verify-"  # of a run's folder, before its name
-LOCK = "alive"  # a file in it, locked as long as the run lives
 
 
 class Session:
@@ -31,11 +26,8 @@ class Session:
         self.admin = Api(access, None)
         self.resources = Resources(self.admin)
         self.fixtures = Fixtures(self.admin, self.resources, self.run)
-        self._folder = tempfile.TemporaryDirectory(prefix=f"{PREFIX}{self.run}-")
-        self.folder = Path(self._folder.name)
-        self._alive = (self.folder / f"{LOCK}.new").open("wb")
-        fcntl.flock(self._alive, fcntl.LOCK_EX)  # before anybody else can see it
-        (self.folder / f"{LOCK}.new").rename(self.folder / LOCK)
+        self._private = Private(self.run)
+        self.folder = self._private.path
         self.identities = Identities(access, self.admin, self.fixtures, self.folder)
         self.audit = AuditLog(access.audit_log) if access.audit_log else None
         self.own_accounts = False  # pods need a ServiceAccount of their own
@@ -56,5 +48,4 @@ class Session:
         finally:
             self.identities.close()
             self.admin.close()
-            self._folder.cleanup()
-            self._alive.close()
+            self._private.close()

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
+from urllib.parse import quote
 from xml.etree import ElementTree
 
 from ringfence import __version__
-from ringfence.verdict import State, Verdict
+from ringfence.verdict import State, Verdict, readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,9 @@ def as_junit(run: Verification) -> str:
                 suite, "testcase", classname=control, name=v.pair or v.title, time=f"{v.seconds:.3f}"
             )
             if v.state is State.FAILED:
-                ElementTree.SubElement(case, "failure", message=_clean(v.detail), type=v.severity)
+                ElementTree.SubElement(case, "failure", message=readable(v.detail), type=v.severity)
             elif v.state is not State.PROVED:
-                ElementTree.SubElement(case, "skipped", message=_clean(f"{v.state.value}: {v.detail}"))
+                ElementTree.SubElement(case, "skipped", message=readable(f"{v.state.value}: {v.detail}"))
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
@@ -119,11 +120,6 @@ def _totals(pairs: Sequence[Verdict]) -> dict[str, str]:
         "skipped": str(sum(v.state not in (State.FAILED, State.PROVED) for v in pairs)),
         "time": f"{sum(v.seconds for v in pairs):.3f}",
     }
-
-
-def _clean(words: str) -> str:
-    """Without what XML can't hold; answers of a server may have anything in them."""
-    return "".join(c for c in words if c in "\t\n" or c >= " ")
 
 
 _KINDS = {
@@ -165,6 +161,6 @@ def _result(run: Verification, v: Verdict, rule: int) -> dict[str, Any]:
         "kind": kind,
         "level": _LEVELS[v.severity] if kind == "fail" else "none",
         "message": {"text": f"{v.pair}: {v.state.value}: {v.detail}" if v.pair else f"{v.state.value}: {v.detail}"},
-        "locations": [{"physicalLocation": {"artifactLocation": {"uri": run.file}}}],
+        "locations": [{"physicalLocation": {"artifactLocation": {"uri": quote(run.file)}}}],
         "partialFingerprints": {"controlPair/v1": f"{run.cluster}/{v.control}/{v.pair}"},
     }

@@ -8,6 +8,7 @@ from ringfence.probes.channels import discovery, etcd, handshake, kubeconfigs, k
 from ringfence.probes.outcome import Outcome
 from ringfence.probes.pairs import Request, channel
 from ringfence.probes.scene import Scene
+from ringfence.verdict import readable
 
 _CHANNELS: Mapping[str, Callable[[Scene, Request], Outcome]] = {
     "verb": objects.perform,
@@ -23,9 +24,9 @@ _CHANNELS: Mapping[str, Callable[[Scene, Request], Outcome]] = {
 def perform(scene: Scene, request: Request) -> Outcome:
     """Make a request by its channel. Raises Unprovable when this environment can't."""
     found = channel(request)
-    if found == "verb" and (request["by"] == "review" or _only_askable(scene, request)):
-        return review.perform(scene, request)
-    return _CHANNELS[found](scene, request)
+    reviewed = found == "verb" and (request["by"] == "review" or _only_askable(scene, request))
+    outcome = review.perform(scene, request) if reviewed else _CHANNELS[found](scene, request)
+    return outcome._replace(text=readable(outcome.text))  # headers and fields that were returned may be in it
 
 
 def _only_askable(scene: Scene, request: Request) -> bool:

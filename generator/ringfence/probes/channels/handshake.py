@@ -7,7 +7,6 @@ import ssl
 import warnings
 from urllib.parse import urlsplit
 
-from ringfence.errors import ToolError
 from ringfence.probes.outcome import Outcome, Unprovable
 from ringfence.probes.pairs import Request
 from ringfence.probes.scene import Scene
@@ -23,6 +22,8 @@ _VERSIONS = {
 def perform(scene: Scene, request: Request) -> Outcome:
     """Refused when the server breaks the handshake off; its words are OpenSSL's."""
     wanted = request["tls"]
+    if scene.access.proxy and wanted["server"] == "api":
+        raise Unprovable("a handshake of our own goes through no proxy; somewhere without one would show it")
     address = urlsplit(_server(scene, wanted["server"]))
     host, port = address.hostname or "", address.port or 443
     context = _context(wanted["min"], wanted["max"], wanted["ciphers"])
@@ -41,7 +42,7 @@ def perform(scene: Scene, request: Request) -> Outcome:
     except ConnectionError as bad:
         return Outcome(True, f"the server closed the connection: {bad}")
     except OSError as bad:
-        raise ToolError(f"no TLS connection to {host}:{port}: {bad}") from None
+        raise Unprovable(f"no connection to {host}:{port} for a handshake of our own: {bad}") from None
 
 
 def _server(scene: Scene, which: str) -> str:
