@@ -63,7 +63,7 @@ def test_json(cli: Cli, plan: Path) -> None:
         (
             ["--plan", "plan.json", "--allow-delete", "Namespace/other"],
             64,
-            "error: --allow-delete: the plan neither deletes nor replaces Namespace/other; "
+            "error: --allow-delete: the plan neither deletes, replaces nor weakens Namespace/other; "
             'did you mean "Namespace/shop"?',
         ),
         (

@@ -3,50 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from helpers import ROOT
+from plansteps import FLOW, found, step, write
 
-from ringfence.errors import RingfenceError
-from ringfence.plans import read_plan
-
-DENY = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-INGRESS = {"podSelector": {}, "policyTypes": ["Ingress"]}
-WEB = {"podSelector": {"matchLabels": {"app": "web"}}, "policyTypes": ["Ingress"], "ingress": [{}]}
-CORE = {"Namespace", "ResourceQuota", "LimitRange", "ConfigMap", "NamespacePatch", "ServiceAccountPatch"}
-NETWORK = "networking.k8s.io/v1"
-
-
-def step(op: str, kind: str, name: str, namespace: str = "", version: str = "", **further: Any) -> dict[str, Any]:
-    """One step as Pulumi prints it, about an object that lies in a component."""
-    version = version or (
-        "core/v1" if kind in CORE else NETWORK if kind == "NetworkPolicy" else "admissionregistration.k8s.io/v1"
-    )
-    type_ = f"ringfence:index:ClusterBootstrap$kubernetes:{version}:{kind}"
-    metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
-    inputs = {"metadata": metadata, **({"spec": further["spec"]} if "spec" in further else {})}
-    state = {"inputs": inputs, "retainOnDelete": further.get("retain", False)}
-    local = f"{namespace}/{kind.lower()}-{name}"
-    sides = (
-        {"oldState": state}
-        if op.startswith("delete")
-        else {"newState": state}
-        if op == "create"
-        else {"oldState": state, "newState": state}
-    )
-    return {"op": op, "urn": f"urn:pulumi:dev::bootstrap::{type_}::bootstrap/{local}", **sides}
-
-
-def write(folder: Path, *steps: dict[str, Any], **further: Any) -> Path:
-    summary = {"same": sum(s["op"] == "same" for s in steps), **further.pop("summary", {})}
-    file = folder / "plan.json"
-    file.write_text(json.dumps({"steps": list(steps), "changeSummary": summary, **further}, indent=1), encoding="utf-8")
-    return file
-
-
-def found(file: Path, *allowed: str) -> list[tuple[str, str]]:
-    return [(f.object, f.message) for f in read_plan(file, "plan.json", allowed).findings]
+from ringfence.build import Builder
+from ringfence.errors import Place, RingfenceError
+from ringfence.plans import read_plan, reading
+from ringfence.sinks.pulumi.treatment import protected, token
 
 
 @pytest.mark.parametrize("op", ["delete", "replace", "delete-replaced", "create-replacement"])
@@ -60,10 +28,13 @@ def found(file: Path, *allowed: str) -> list[tuple[str, str]]:
         ("MutatingAdmissionPolicyBinding", ""),
         ("ResourceQuota", "shop"),
         ("LimitRange", "shop"),
+        ("FlowSchema", ""),
+        ("PriorityLevelConfiguration", ""),
     ],
 )
 def test_a_guard_that_goes_is_a_finding(tmp_path: Path, op: str, kind: str, namespace: str) -> None:
-    file = write(tmp_path, step(op, kind, "it", namespace))
+    version = FLOW if kind in ("FlowSchema", "PriorityLevelConfiguration") else ""
+    file = write(tmp_path, step(op, kind, "it", namespace, version))
     (object_, message), *more = found(file)
     assert object_ == (f"{kind}/shop/it" if namespace else f"{kind}/it")
     assert message.startswith("the plan replaces it: " if "replace" in op else "the plan deletes it: ")
@@ -74,6 +45,25 @@ def test_a_guard_that_goes_is_a_finding(tmp_path: Path, op: str, kind: str, name
 def test_what_stays_is_none(tmp_path: Path, op: str) -> None:
     steps = [step(op, k, "it") for k in ("Namespace", "ValidatingAdmissionPolicy", "NetworkPolicy")]
     assert found(write(tmp_path, *steps)) == []
+
+
+def test_whatever_the_stack_protects_is_a_guard(tmp_path: Path) -> None:
+    """A NetworkPolicy alone is judged with its neighbours: tests/unit/test_plan_network.py."""
+    bundles = [Builder().build(file) for file in sorted((ROOT / "examples").glob("*/cluster.yaml"))]
+    tokens = {token(m) for b in bundles for m in b.manifests if protected(m)} - {
+        "kubernetes:networking.k8s.io/v1:NetworkPolicy"
+    }
+    assert len(tokens) > 8
+    for version, kind in (t.split(":")[1:] for t in sorted(tokens)):
+        assert found(write(tmp_path, step("delete", kind, "it", "shop", version))), kind
+
+
+def test_a_release_of_a_chart_is_called_by_its_own_name(tmp_path: Path) -> None:
+    row = step("delete", "Release", "policies", version="helm.sh/v3")
+    row["oldState"]["inputs"] = {"chart": "kyverno", "name": "kyverno", "namespace": "policies"}
+    assert found(write(tmp_path, row)) == [
+        ("Release/policies/kyverno", "the plan deletes it: everything that its chart installed goes with it")
+    ]
 
 
 def test_what_guards_nothing_may_go(tmp_path: Path) -> None:
@@ -107,77 +97,25 @@ def test_an_allowance_that_nothing_needs_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RingfenceError) as raised:
         found(file, "Namespace/shops")
     assert raised.value.line() == (
-        'error: --allow-delete: the plan neither deletes nor replaces Namespace/shops; did you mean "Namespace/shop"?'
+        'error: --allow-delete: the plan neither deletes, replaces nor weakens Namespace/shops; did you mean "Namespace/shop"?'
     )
     with pytest.raises(RingfenceError):
         found(file, "Namespace/cards")
 
 
-def test_the_only_policy_that_selects_a_namespace(tmp_path: Path) -> None:
-    file = write(
-        tmp_path,
-        step("delete", "NetworkPolicy", "deny", "shop", spec=DENY),
-        step("same", "NetworkPolicy", "web", "shop", spec=WEB),
+def test_an_allowance_that_two_objects_answer_to_is_refused(tmp_path: Path) -> None:
+    rows = [step("delete", "Namespace", "shop", provider=p, logical=f"{p}/shop") for p in ("red", "blue")]
+    file = write(tmp_path, *rows)
+    urns = sorted(r["urn"] for r in rows)
+    with pytest.raises(RingfenceError) as raised:
+        found(file, "Namespace/shop")
+    assert raised.value.exit_code == 64
+    assert raised.value.line() == (
+        f"error: --allow-delete: Namespace/shop is 2 objects of the plan: {', '.join(urns)}; allow each by its URN"
     )
-    assert found(file) == [
-        (
-            "NetworkPolicy/shop/deny",
-            "the plan deletes it: no other policy closes ingress and egress of every pod in shop",
-        )
-    ]
-
-
-def test_another_policy_that_selects_it_closes_it_too(tmp_path: Path) -> None:
-    gone, stays = (
-        step("delete", "NetworkPolicy", "deny", "shop", spec=DENY),
-        step("same", "NetworkPolicy", "all", "shop", spec=DENY),
-    )
-    assert found(write(tmp_path, gone, stays)) == []
-
-
-def test_a_policy_in_another_namespace_closes_nothing_here(tmp_path: Path) -> None:
-    gone, stays = (
-        step("delete", "NetworkPolicy", "deny", "shop", spec=DENY),
-        step("same", "NetworkPolicy", "all", "cards", spec=DENY),
-    )
-    assert len(found(write(tmp_path, gone, stays))) == 1
-
-
-def test_directions_are_counted_apart(tmp_path: Path) -> None:
-    gone, stays = (
-        step("delete", "NetworkPolicy", "deny", "shop", spec=DENY),
-        step("update", "NetworkPolicy", "in", "shop", spec=INGRESS),
-    )
-    ((_, message),) = found(write(tmp_path, gone, stays))
-    assert message.endswith("no other policy closes egress of every pod in shop")
-
-
-def test_a_policy_that_is_made_in_the_same_plan_counts(tmp_path: Path) -> None:
-    gone, made = (
-        step("delete", "NetworkPolicy", "old", "shop", spec=DENY),
-        step("create", "NetworkPolicy", "new", "shop", spec=DENY),
-    )
-    assert found(write(tmp_path, gone, made)) == []
-
-
-def test_types_are_those_that_the_api_defaults_to(tmp_path: Path) -> None:
-    """Without policyTypes a policy is for ingress, and for egress when it has such rules (NetworkPolicySpec)."""
-    gone = step("delete", "NetworkPolicy", "deny", "shop", spec={"podSelector": {}})
-    ((_, message),) = found(write(tmp_path, gone))
-    assert message.endswith("closes ingress of every pod in shop")
-
-
-def test_policies_go_unsaid_with_their_namespace(tmp_path: Path) -> None:
-    file = write(
-        tmp_path, step("delete", "Namespace", "shop"), step("delete", "NetworkPolicy", "deny", "shop", spec=DENY)
-    )
-    assert [o for o, _ in found(file)] == ["Namespace/shop"]
-
-
-def test_a_plan_that_hides_what_stays_says_so(tmp_path: Path) -> None:
-    file = write(tmp_path, step("delete", "NetworkPolicy", "deny", "shop", spec=DENY), summary={"same": 40})
-    ((_, message),) = found(file)
-    assert "as far as the plan shows" in message
+    (left,) = read_plan(file, "plan.json", urns[:1]).findings
+    assert left.place == reading.places(file.read_text(encoding="utf-8"), "plan.json", urns)[urns[1]]
+    assert found(file, *urns) == []
 
 
 def test_another_engines_policies_count(tmp_path: Path) -> None:
@@ -222,6 +160,32 @@ def test_an_empty_plan_is_fine(tmp_path: Path) -> None:
             '{"steps": [{"op": "vanish", "urn": "urn:pulumi:a::b::c::d"}], "changeSummary": {}}',
             'plan.json:1:36: error: "vanish" is no operation that ringfence knows',
         ),
+        ('{"steps": null, "changeSummary": {}}', "plan.json: error: this is no plan of `pulumi preview --json`, or"),
+        ('{"steps": [], "changeSummary": 5}', "plan.json: error: this is no plan of `pulumi preview --json`, or"),
+        ('{"diagnostics": 5, "changeSummary": {}}', "plan.json: error: this is no plan of `pulumi preview --json`, or"),
+        ('{"changeSummary": {"same": NaN}}', "plan.json: error: the plan is not JSON"),
+        ('{"changeSummary": {"same": -Infinity}}', "plan.json: error: the plan is not JSON"),
+        ('{"changeSummary": {"same": 1e999}}', "plan.json: error: changeSummary.same is no number of resources"),
+        ('{"changeSummary": {"same": -1}}', "plan.json: error: changeSummary.same is no number of resources"),
+        ('{"changeSummary": {"same": true}}', "plan.json: error: changeSummary.same is no number of resources"),
+        ('{"changeSummary": {"same": "9"}}', "plan.json: error: changeSummary.same is no number of resources"),
+        ('{"changeSummary": {"vanish": 1}}', 'plan.json: error: "vanish" is no operation that ringfence knows'),
+        (
+            '{"steps": [], "changeSummary": {"delete": 5}}',
+            'plan.json: error: the summary counts 5 of "delete", the steps show 0; steps are missing; preview again',
+        ),
+        (
+            '{"steps": [{"op": "replace", "urn": "urn:pulumi:a::b::c::d"}], "changeSummary": {"replace": 2}}',
+            'plan.json: error: the summary counts 2 of "replace", the steps show 1; ',
+        ),
+        (
+            '{"steps": [], "changeSummary": {}, "diagnostics": [{"severity": "error", "message": "\\u001b[2J \\ud800"}]}',
+            "plan.json: error: the preview failed: \\x1b[2J \\ud800",
+        ),
+        (
+            '{"steps": [{"op": "a\\nb", "urn": "urn:pulumi:a::b::c::d"}], "changeSummary": {}}',
+            'plan.json:1:34: error: "a\\nb" is no operation that ringfence knows',
+        ),
         (
             '{"steps": [], "changeSummary": {}, "diagnostics": [{"severity": "error", "message": "no\\n cluster"}]}',
             "plan.json: error: the preview failed: no cluster",
@@ -240,6 +204,83 @@ def test_what_is_no_complete_plan_is_an_error(tmp_path: Path, text: str, problem
 def test_a_missing_plan_and_one_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RingfenceError, match="can't read the plan: no such file"):
         read_plan(tmp_path / "none.json", "none.json")
-    monkeypatch.setattr("ringfence.plans._LIMIT", 10)
+    monkeypatch.setattr("ringfence.plans.reading._LIMIT", 10)
     with pytest.raises(RingfenceError, match="too large"):
         read_plan(write(tmp_path, step("same", "Namespace", "shop")), "plan.json")
+
+
+@pytest.mark.parametrize("bad", ["a\x1b[2J", "a\nb", "a\ud800", "a\u202eb", "a\x9b1m"])
+@pytest.mark.parametrize("where", ["name", "namespace", "logical"])
+def test_names_that_a_terminal_would_obey_are_an_error(tmp_path: Path, bad: str, where: str) -> None:
+    names = {"name": "compute", "namespace": "shop", "logical": "compute", where: bad}
+    file = write(tmp_path, step("same", "Namespace", "cards"), step("delete", "ResourceQuota", **names))
+    with pytest.raises(RingfenceError) as raised:
+        read_plan(file, "plan.json")
+    assert raised.value.line() == "plan.json: error: steps.1 has control characters in its names; rename the object"
+
+
+def test_names_of_resources_that_are_not_judged_may_be_odd(tmp_path: Path) -> None:
+    assert found(write(tmp_path, {"op": "same", "urn": "urn:pulumi:dev::p::aws:s3/bucket:Bucket::a\nb"})) == []
+
+
+def test_more_steps_than_the_summary_counts_are_fine(tmp_path: Path) -> None:
+    """The engine counts one of a replacement's three steps, and none that failed."""
+    steps = [step(op, "ResourceQuota", "it", "shop") for op in ("delete-replaced", "replace", "create-replacement")]
+    assert found(write(tmp_path, *steps, summary={"delete-replaced": 0, "replace": 1, "create-replacement": 0}))
+
+
+class Counted(str):
+    """A text that counts how many of its characters a search may look at."""
+
+    looked: ClassVar[int] = 0
+
+    def _look(self, start: Any, end: Any) -> None:
+        Counted.looked += (len(self) if end is None else end) - (start or 0)
+
+    def count(self, sub: str, start: Any = None, end: Any = None) -> int:
+        self._look(start, end)
+        return super().count(sub, start, end)
+
+    def find(self, sub: str, start: Any = None, end: Any = None) -> int:
+        self._look(start, end)
+        return super().find(sub, start, end)
+
+    def rfind(self, sub: str, start: Any = None, end: Any = None) -> int:
+        self._look(start, end)
+        return super().rfind(sub, start, end)
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("number", [10, 40])
+def test_places_cost_one_walk_over_the_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, indent: int | None, number: int
+) -> None:
+    """So reading grows with the plan's length, and not with its square, even where every step is a finding."""
+    file = write(tmp_path, *(step("delete", "ResourceQuota", f"it-{n}", "shop") for n in range(number)))
+    text = json.dumps(json.loads(file.read_text(encoding="utf-8")), indent=indent)
+    file.write_text(text, encoding="utf-8")
+    walks: list[int] = []
+
+    def counting(text: str, shown: str, urns: Collection[str]) -> dict[str, Place]:
+        walks.append(len(urns))
+        return places(Counted(text), shown, urns)
+
+    places = reading.places
+    monkeypatch.setattr(reading, "places", counting)
+    monkeypatch.setattr(Counted, "looked", 0)
+    report = read_plan(file, "plan.json")
+    assert walks == [number]
+    assert 0 < Counted.looked <= 2 * len(text)
+    for finding in report.findings:
+        assert finding.place
+        line = text.splitlines()[finding.place.line - 1][finding.place.column - 1 :]
+        assert line.partition('"')[2].partition('"')[0].endswith(finding.object.rpartition("/")[2])
+
+
+def test_a_place_is_of_the_resource_itself_and_not_of_who_depends_on_it(tmp_path: Path) -> None:
+    first, second = (step("delete", "ResourceQuota", name, "shop") for name in ("a", "b"))
+    first["oldState"]["dependencies"] = [second["urn"]]
+    file = write(tmp_path, first, second)
+    lines = file.read_text(encoding="utf-8").splitlines()
+    found_at = [f.place.line for f in read_plan(file, "plan.json").findings if f.place]
+    assert found_at == [n for n, line in enumerate(lines, 1) if '"urn"' in line]

@@ -51,7 +51,7 @@ _STDIN = "<stdin>"
     "--allow-delete",
     multiple=True,
     metavar="KIND/[NAMESPACE/]NAME",
-    help="With --plan: an object that may go.",
+    help="With --plan: an object that may go or do less.",
 )
 @json_option
 def command(
