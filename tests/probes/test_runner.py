@@ -122,6 +122,68 @@ def test_what_is_given_is_made_anew_once_policies_are_in_force(tmp_path: Path) -
     assert (found.state, len(set(made))) == (State.PROVED, 2)
 
 
+def test_what_only_nobody_knew_yet_is_not_refused(tmp_path: Path) -> None:
+    """The authorizer knows a binding a moment after it was made: until then all is refused, for the reason wanted."""
+    reviews: list[str] = []
+
+    def decide(asked: Asked) -> Answer | None:
+        if not asked.path.endswith("/subjectaccessreviews"):
+            return None
+        reviews.append(asked.body["spec"]["resourceAttributes"]["subresource"])
+        return 201, {"status": {"allowed": len(reviews) > 2}}  # by a role that grants more than it should
+
+    text = pair(
+        "{who: {user: <prefix><probe>}, verb: get, resource: pods/proxy, namespace: <tenant>, by: review}",
+        reason='cannot get resource "pods/proxy"',
+        given="[{base: clusterrolebinding}]",
+        admit="{resource: pods/log}",
+    )
+    found, _ = verdict(tmp_path, text, decide)
+    assert (found.state, found.detail) == (State.FAILED, "not refused: allowed, by a review")
+    assert reviews == ["proxy", "log", "log", "proxy"]
+
+
+def test_a_code_is_what_a_refusal_begins_with(tmp_path: Path) -> None:
+    text = pair("{path: /debug/pprof/}", "404", admit="{path: /readyz}")
+    answer: dict[str, Any] = {"code": 404, "reason": "NotFound", "said": ""}
+
+    def decide(asked: Asked) -> Answer | None:
+        if asked.path == "/debug/pprof/":
+            return refusal(answer["code"], answer["reason"], f"no such page {answer['said']}")
+        return (200, {}) if asked.path == "/readyz" else None
+
+    (tmp_path / "is").mkdir()
+    assert verdict(tmp_path / "is", text, decide)[0].state is State.PROVED
+    answer = {"code": 500, "reason": "InternalError", "said": "ringfence-probe-a404ef"}
+    (tmp_path / "not").mkdir()
+    assert verdict(tmp_path / "not", text, decide)[0].detail.startswith('refused, and not because of "404": 500 Int')
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "state"),
+    [
+        (400, "Upgrade request required", State.PROVED),
+        (404, 'pods "a" not found', State.PROVED),
+        (500, 'Internal error occurred: failed calling webhook "w.example.com": no endpoints', State.FAILED),
+        (400, 'admission webhook "w.example.com" denied the request: no shells', State.FAILED),
+    ],
+)
+def test_a_stream_that_no_pod_answers_passed_unless_a_webhook_stood_in_its_way(
+    tmp_path: Path, code: int, message: str, state: State
+) -> None:
+    text = pair(
+        "{verb: create, resource: pods/exec, namespace: kube-system, name: a}",
+        admit="{namespace: <tenant>}",
+    )
+
+    def decide(asked: Asked) -> Answer | None:
+        if not asked.path.endswith("/exec"):
+            return None
+        return POLICY if "/kube-system/" in asked.path else refusal(code, "Some", message)
+
+    assert verdict(tmp_path, text, decide)[0].state is state
+
+
 def test_at_audit_the_reason_is_a_warning(tmp_path: Path) -> None:
     text = pair(stage="[audit]")
     said = {"Warning": "299 - \"Validation failed for 'demo-one': demo-one: not this\""}

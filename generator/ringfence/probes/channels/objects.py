@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -35,6 +36,10 @@ _COLLECTIONS = ("list", "watch", "deletecollection")
 _STREAMS = ("exec", "attach", "portforward", "proxy")
 _PASSED = (400, 404, 500, 502, 503)
 _AT_ONCE = 8  # requests of a flood, as many as a connection pool holds
+# Unless a webhook is what answers so: by 500 when it can't be asked, by 400 when it refuses and names no code.
+_WEBHOOKS = re.compile(
+    r'(Internal error occurred: failed calling webhook|admission webhook "[^"]*" denied the request)'
+)
 _UNSAVED = ("token",)  # and reviews: nothing is stored, and a dry run would answer nothing
 
 
@@ -139,8 +144,14 @@ def _send(api: Api, verb: str, target: _Target, body: Mapping[str, Any] | None, 
     )
 
 
+def _of_webhook(answer: Answer) -> bool:
+    """Is an answer an admission webhook's, or one about it?"""
+    status = answer.data
+    return isinstance(status, dict) and bool(_WEBHOOKS.match(str(status.get("message", ""))))
+
+
 def _judge(scene: Scene, request: Request, answer: Answer, start: int, target: _Target) -> Outcome:
-    streamed = target.sub in _STREAMS and answer.code in _PASSED
+    streamed = target.sub in _STREAMS and answer.code in _PASSED and not _of_webhook(answer)
     audited = request["audited"] is not None and answer.code not in (401, 403)
     if not (answer.ok or streamed or audited):
         return Outcome(True, answer.text, answer.warnings)
