@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from cluster.trees import less
 from cluster.trees import put as _with
 
 from ringfence.arrange import arrange
@@ -27,7 +28,7 @@ from ringfence.shape import HOST_API, Manifest, Path
 Body = dict[str, Any]
 REMOVAL, FLIP = "removal", "flip"
 _RENDERER, _FOLDED = Renderer(), {}  # what structures share, from mutant to mutant
-BINDINGS = ("ValidatingAdmissionPolicyBinding",)
+BINDINGS = ("ValidatingAdmissionPolicyBinding", "MutatingAdmissionPolicyBinding")
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,8 @@ def flips(body: Body, own: set[Path]) -> Iterator[tuple[str, Body]]:
     kind = body["kind"]
     if kind in BINDINGS and "Deny" in body["spec"].get("validationActions", ()):
         yield "Deny turned to Warn", _with(body, ("spec", "validationActions"), ["Warn", "Audit"])
+    if kind in BINDINGS and body["spec"].get("matchResources"):
+        yield "all that its policy matches", less(body, ("spec", "matchResources"))
     if kind in ("ValidatingAdmissionPolicy", "MutatingAdmissionPolicy"):
         yield from _policy_flips(body)
     if kind == "Namespace":
@@ -165,6 +168,7 @@ _NOBODY = [{"kind": "User", "user": {"name": "somebody-else"}}]
 
 
 def _policy_flips(body: Body) -> Iterator[tuple[str, Body]]:
+    """Not `failurePolicy: Ignore`: it tells where an expression can't be evaluated, which no request brings ours to."""
     spec = body["spec"]
     for i, validation in enumerate(spec.get("validations", ())):
         yield (
@@ -176,10 +180,15 @@ def _policy_flips(body: Body) -> Iterator[tuple[str, Body]]:
         for resource in rule["resources"] if len(rule["resources"]) > 1 else ():
             left = [r for r in rule["resources"] if r != resource]
             yield f"a selector without {resource}", _with(body, (*here, "resources"), left)
-        if "CREATE" in rule["operations"] and len(rule["operations"]) > 1:
-            left = [o for o in rule["operations"] if o != "CREATE"]
-            which = f"rule {i}" if len(spec["matchConstraints"]["resourceRules"]) > 1 else "a selector"
-            yield f"{which} without CREATE", _with(body, (*here, "operations"), left)
+        which = f"rule {i}" if len(spec["matchConstraints"]["resourceRules"]) > 1 else "a selector"
+        for operation in rule["operations"] if len(rule["operations"]) > 1 else ():
+            left = [o for o in rule["operations"] if o != operation]
+            yield f"{which} without {operation}", _with(body, (*here, "operations"), left)
+    conditions = spec.get("matchConditions", ())
+    for condition in conditions:
+        if " in [])" not in condition["expression"]:  # which leaves nobody out
+            left = [c for c in conditions if c is not condition]
+            yield f"no condition {condition['name']}", _with(body, ("spec", "matchConditions"), left)
 
 
 def _namespace_flips(body: Body, own: set[Path]) -> Iterator[tuple[str, Body]]:
