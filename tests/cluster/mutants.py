@@ -28,6 +28,7 @@ from ringfence.shape import HOST_API, Manifest, Path
 Body = dict[str, Any]
 REMOVAL, FLIP = "removal", "flip"
 _RENDERER, _FOLDED = Renderer(), {}  # what structures share, from mutant to mutant
+_WIDER = ("no condition ", "all that its policy matches")
 BINDINGS = ("ValidatingAdmissionPolicyBinding", "MutatingAdmissionPolicyBinding")
 
 
@@ -47,6 +48,11 @@ class Mutant:
 
     def __str__(self) -> str:
         return f"{self.control}: {self.what}"
+
+    @property
+    def refuses_more(self) -> bool:
+        """Does its policy leave fewer out? Then it may refuse what other controls' pairs want to pass."""
+        return f" with {_WIDER[0]}" in self.what or f" with {_WIDER[1]}" in self.what
 
 
 def proved_by_api(controls: Iterable[ResolvedControl]) -> list[ResolvedControl]:
@@ -144,7 +150,7 @@ def flips(body: Body, own: set[Path]) -> Iterator[tuple[str, Body]]:
     if kind in BINDINGS and "Deny" in body["spec"].get("validationActions", ()):
         yield "Deny turned to Warn", _with(body, ("spec", "validationActions"), ["Warn", "Audit"])
     if kind in BINDINGS and body["spec"].get("matchResources"):
-        yield "all that its policy matches", less(body, ("spec", "matchResources"))
+        yield _WIDER[1], less(body, ("spec", "matchResources"))
     if kind in ("ValidatingAdmissionPolicy", "MutatingAdmissionPolicy"):
         yield from _policy_flips(body)
     if kind == "Namespace":
@@ -188,7 +194,7 @@ def _policy_flips(body: Body) -> Iterator[tuple[str, Body]]:
     for condition in conditions:
         if " in [])" not in condition["expression"]:  # which leaves nobody out
             left = [c for c in conditions if c is not condition]
-            yield f"no condition {condition['name']}", _with(body, ("spec", "matchConditions"), left)
+            yield f"{_WIDER[0]}{condition['name']}", _with(body, ("spec", "matchConditions"), left)
 
 
 def _namespace_flips(body: Body, own: set[Path]) -> Iterator[tuple[str, Body]]:

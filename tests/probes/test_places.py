@@ -59,6 +59,17 @@ def test_an_excepted_namespace_is_never_chosen(tmp_path: Path) -> None:
     assert places.namespace("production") == "shop"
 
 
+def test_everywhere_is_each_namespace_of_the_one_role(tmp_path: Path) -> None:
+    found = cluster(tmp_path)
+    one = chosen(found, request("<tenant>"), excepted=("bank-lab",)).everywhere()
+    assert [p.namespaces for p in one] == [{"bank"}, {"shop"}, {"shop-dev"}]
+    asked_by = chosen(found, request("<tenant>", "ns-admin")).everywhere()
+    assert [p.namespaces for p in asked_by] == [{"shop"}, {"shop-dev"}]
+    two = chosen(found, request("<production>"), request("<nonproduction>")).everywhere()
+    assert [p.namespaces for p in two] == [{"shop", "shop-dev"}]
+    assert [p.namespaces for p in chosen(found, request("kube-system")).everywhere()] == [frozenset()]
+
+
 @pytest.mark.parametrize(
     ("asked", "excepted", "why"),
     [

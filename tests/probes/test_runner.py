@@ -24,7 +24,7 @@ rationale: Something that is long enough to be a rationale of a control in a tes
 references: {docs: ["here"]}
 params: {level: {type: string, default: high, description: A level.}}
 emits:
-- {template: thing.yaml.j2, kubernetes: "RANGE"}
+- {template: thing.yaml.j2, kubernetes: "RANGE", each: EACH}
 proof: [api]
 """
 THING = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: thing, namespace: kube-system}\n"
@@ -38,8 +38,10 @@ def pair(refuse: str = BAD, reason: str = "demo-one: not this", **more: str) -> 
     return f"pairs:\n- {lines[0]}\n" + "".join(f"  {key}: {value}\n" for key, value in more.items())
 
 
-def resolved(folder: Path, probes: str, stage: str = "enforce", emits: str = "", **cluster: Any) -> Resolution:
-    control = CONTROL.replace("STAGE", stage).replace("RANGE", emits)
+def resolved(
+    folder: Path, probes: str, stage: str = "enforce", emits: str = "", each: str = "cluster", **cluster: Any
+) -> Resolution:
+    control = CONTROL.replace("STAGE", stage).replace("RANGE", emits).replace("EACH", each)
     build_tree(
         folder / "templates/demo/demo-one", {"control.yaml": control, "thing.yaml.j2": THING, "probes.yaml": probes}
     )
@@ -52,11 +54,13 @@ def session(stub: Stub) -> Iterator[Session]:
         yield one
 
 
-def verdict(folder: Path, probes: str, decide: Decide, patience: float = 0, **more: Any) -> tuple[Verdict, Stub]:
+def verdict(
+    folder: Path, probes: str, decide: Decide, patience: float = 0, everywhere: bool = False, **more: Any
+) -> tuple[Verdict, Stub]:
     resolution = resolved(folder, probes, **more)
     stub = Stub(decide)
     with session(stub) as one:
-        (found,) = run_pairs(one, resolution, ["demo-one"], patience=patience)
+        (found,) = run_pairs(one, resolution, ["demo-one"], patience=patience, everywhere=everywhere)
     return found, stub
 
 
@@ -92,6 +96,26 @@ def test_anything_else_has_failed(tmp_path: Path, decide: Decide, said: str) -> 
     found, _ = verdict(tmp_path, pair(), decide)
     assert found.state is State.FAILED
     assert found.detail.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("each", "everywhere", "open_one", "said"),
+    [
+        ("namespace", True, "", "; its twin passed; asked in shop, shop-dev, shop-lab"),
+        ("namespace", True, "shop-dev", "not refused: 201; asked in shop-dev"),
+        ("namespace", False, "shop-dev", "; its twin passed; asked in shop"),
+        ("cluster", True, "shop-dev", "; its twin passed; asked in shop"),
+    ],
+)
+def test_what_is_emitted_for_each_namespace_is_asked_in_each(
+    tmp_path: Path, each: str, everywhere: bool, open_one: str, said: str
+) -> None:
+    def decide(asked: Asked) -> Answer | None:
+        return POLICY if bad_pod(asked) and f"/{open_one}/" not in asked.path else None
+
+    tenant = {"name": "shop", "owner": "o", "namespaces": ["shop", "shop-dev", "shop-lab"]}
+    found, _ = verdict(tmp_path, pair(), decide, everywhere=everywhere, each=each, tenants=[tenant])
+    assert found.detail.endswith(said)
 
 
 def test_a_policy_that_comes_into_force_late_is_waited_for(tmp_path: Path) -> None:
@@ -139,7 +163,7 @@ def test_what_only_nobody_knew_yet_is_not_refused(tmp_path: Path) -> None:
         admit="{resource: pods/log}",
     )
     found, _ = verdict(tmp_path, text, decide)
-    assert (found.state, found.detail) == (State.FAILED, "not refused: allowed, by a review")
+    assert (found.state, found.detail) == (State.FAILED, "not refused: allowed, by a review; asked in shop")
     assert reviews == ["proxy", "log", "log", "proxy"]
 
 

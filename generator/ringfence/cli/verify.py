@@ -30,6 +30,7 @@ FAILED, INCOMPLETE = 3, 6
 @click.option("--context", metavar="NAME", help="A context of the kubeconfig. Default: the current one.")
 @click.option("--sandbox", is_flag=False, flag_value="", metavar="[NAME]", help="A sandbox; this cluster's by default.")
 @click.option("--control", "controls", multiple=True, metavar="ID", help="Only this control; may be repeated.")
+@click.option("--every-namespace", is_flag=True, help="Ask what is emitted for each namespace in each, not in one.")
 @click.option("--strict", is_flag=True, help="Exit 6 when something is not provable here.")
 @click.option(
     "-o",
@@ -50,7 +51,7 @@ FAILED, INCOMPLETE = 3, 6
 @templates_option
 def command(
     cluster: str | None, kubeconfig: str | None, context: str | None, sandbox: str | None, controls: tuple[str, ...],
-    strict: bool, output: str, patience: float, templates: tuple[str, ...],
+    every_namespace: bool, strict: bool, output: str, patience: float, templates: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Ask a cluster, by pairs of requests, whether every control of a cluster.yaml does what it promises.
 
@@ -72,7 +73,7 @@ def command(
         if wanted not in known:
             raise UsageError(f'there is no control "{wanted}"', hint=nearest(wanted, known))
     access = of_kubeconfig(kubeconfig, context) if sandbox is None else of_sandbox(sandbox, resolution.cluster)
-    run = _run(access, resolution, file, controls, patience)
+    run = _run(access, resolution, file, controls, patience, everywhere=every_namespace)
     console.data(_written(output)(run))
     if run.count(State.FAILED):
         return FAILED
@@ -80,7 +81,7 @@ def command(
 
 
 def _run(
-    access: Access, resolution: Resolution, file: Path, controls: tuple[str, ...], patience: float
+    access: Access, resolution: Resolution, file: Path, controls: tuple[str, ...], patience: float, *, everywhere: bool
 ) -> Verification:
     from ringfence.probes import Session, leftovers, preflight, run_pairs
     from ringfence.sinks.verdicts import Verification
@@ -93,7 +94,9 @@ def _run(
             for words in leftovers.remove(session, resolution):
                 console.say(words)
             with console.progress(preflight.count(resolution, controls), "verifying") as step:
-                verdicts = run_pairs(session, resolution, controls, patience=patience, seen=lambda _: step())
+                verdicts = run_pairs(
+                    session, resolution, controls, patience=patience, everywhere=everywhere, seen=lambda _: step()
+                )
         except KeyboardInterrupt:
             console.say("interrupted: removing what this run made; a few seconds")
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -135,6 +136,18 @@ class Places:
             names = " and ".join(sorted(_words(p) for p in wanted))
             raise NotApplicable(f"no tenant with a namespace{tier} names a group for {names}")
         return sorted(found, key=lambda n: tiers.index(n.tier))
+
+    def everywhere(self) -> list[Places]:
+        """These places in each namespace that there is for their one role; they alone when they have more, or none."""
+        if len(self._needs) != 1:
+            return [self]
+        ((role, wanted),) = self._needs.items()
+        found = []
+        for namespace in self._candidates(role, wanted):
+            one = copy.copy(self)
+            one._chosen = {role: namespace}
+            found.append(one)
+        return found
 
     @property
     def namespaces(self) -> frozenset[str]:

@@ -41,10 +41,14 @@ def run_pairs(
     *,
     patience: float = PATIENCE,
     settling: float = SETTLING,
+    everywhere: bool = False,
     seen: Callable[[Verdict], object] = id,
 ) -> list[Verdict]:
-    """Verdicts on the pairs of these controls (all by default), in the catalogue's order; `seen` gets each at once."""
-    run = _Run(session, resolution, patience, settling)
+    """Verdicts on the pairs of these controls (all by default), in the catalogue's order; `seen` gets each at once.
+
+    `everywhere` asks pairs of controls that emit something for each namespace in each of them, not in the first.
+    """
+    run = _Run(session, resolution, patience, settling, everywhere)
     verdicts = []
     for control in resolution.controls:
         if controls and control.id not in controls:
@@ -121,8 +125,11 @@ def _elsewhere(cluster: Cluster, control: ResolvedControl, pair: Pair, enforced:
 class _Run:
     """One call of `run_pairs`."""
 
-    def __init__(self, session: Session, resolution: Resolution, patience: float, settling: float) -> None:
+    def __init__(
+        self, session: Session, resolution: Resolution, patience: float, settling: float, everywhere: bool
+    ) -> None:
         self._session, self._cluster, self._settling = session, resolution.cluster, settling
+        self._everywhere = everywhere
         self._deadline = time.monotonic() + patience
         self._enforced = frozenset(c.id for c in resolution.controls if c.stage is Stage.ENFORCE)
         session.own_accounts = "sa-per-workload" in self._enforced
@@ -137,18 +144,33 @@ class _Run:
             yield Verdict(*about, name, state or State.FAILED, why, control.stage.value, ring, time.monotonic() - start)
 
     def _pair(self, pair: Pair, control: ResolvedControl) -> tuple[State, str]:
+        """In one place, or in each until one has something else to say than that it is proved."""
+        try:
+            places = Places(self._cluster, (pair.refuse, pair.admit, *_as_requests(pair)), control.excepted_namespaces)
+        except NotApplicable as reason:
+            return State.NOT_APPLICABLE, str(reason)
+        each = self._everywhere and any(row.each == "namespace" for row in selected(control, self._cluster))
+        asked: list[str] = []
+        for one in places.everywhere() if each else [places]:
+            state, why = self._tried(pair, control, one)
+            asked = [*(asked if state is State.PROVED else ()), *sorted(one.namespaces)]
+            if state is not State.PROVED:
+                break
+        told = asked and state in (State.PROVED, State.FAILED)
+        return state, f"{why}; asked in {', '.join(asked)}" if told else why
+
+    def _tried(self, pair: Pair, control: ResolvedControl, places: Places) -> tuple[State, str]:
         began = time.monotonic()
-        state, why = self._once(pair, control)
+        state, why = self._once(pair, control, places)
         if state is State.FAILED and pair.given and began < self._deadline:
             # What it is about may be how the given objects were made, and that was before policies were in force.
-            state, why = self._once(pair, control)
+            state, why = self._once(pair, control, places)
         return state, why
 
-    def _once(self, pair: Pair, control: ResolvedControl) -> tuple[State, str]:
+    def _once(self, pair: Pair, control: ResolvedControl, places: Places) -> tuple[State, str]:
         given: list[str] = []
         before = self._session.fixtures.last_made
         try:
-            places = Places(self._cluster, (pair.refuse, pair.admit, *_as_requests(pair)), control.excepted_namespaces)
             scene = Scene(self._session, pair, control, places)
             given.extend(self._give(scene, pair))
             return self._twins(scene, pair, control.stage is Stage.AUDIT, before)
