@@ -401,8 +401,8 @@ def test_a_burst_is_refused_when_one_of_it_is(tmp_path: Path) -> None:
         sent.append(asked)
         return refusal(429, "TooManyRequests", "limit reached") if len(sent) == 5 else None
 
-    burst = "{verb: create, resource: configmaps, namespace: <own>, base: configmap, dry_run: false, times: 9}"
+    burst = "{verb: create, resource: configmaps, namespace: <own>, base: configmap, dry_run: false, times: 40}"
     found, _ = verdict(tmp_path, pair(burst, "limit reached", admit="{times: 1}"), decide)
     assert found.state is State.PROVED, found.detail
-    assert len(sent) == 6
-    assert len({a.body["metadata"]["name"] for a in sent}) == 6
+    assert 6 <= len(sent) < 20  # eight at once, none after the refusal, and the twin
+    assert len({a.body["metadata"]["name"] for a in sent}) == len(sent)
