@@ -36,7 +36,9 @@ def cluster_of(document: Document) -> Cluster:
     network = document.value.get("network", {})
     raise_all(
         [
-            *_name_errors(cluster, document),
+            *_tenant_errors(cluster, document),
+            *_component_errors(cluster, document),
+            *_exemption_errors(cluster, document),
             *_network_errors(network, document),
             *oidc.problems(cluster.oidc, document),
             *_delivery_errors(cluster, document),
@@ -117,8 +119,8 @@ def _exemption(index: int, data: dict[str, Any], document: Document) -> Exemptio
     )  # fmt: skip
 
 
-def _name_errors(cluster: Cluster, document: Document) -> list[RingfenceError]:
-    """Names given twice and names that belong to the platform."""
+def _tenant_errors(cluster: Cluster, document: Document) -> list[RingfenceError]:
+    """Tenants and their namespaces: names given twice, and names that belong to the platform."""
     errors: list[RingfenceError] = []
     seen: dict[str, Path] = {}
     tenants: dict[str, Path] = {}
@@ -128,23 +130,25 @@ def _name_errors(cluster: Cluster, document: Document) -> list[RingfenceError]:
         for n, namespace in enumerate(tenant.namespaces):
             path: Path = ("tenants", t, "namespaces", n)
             _once(errors, "namespace", namespace.name, path, seen, document)
-            if namespace.name in system or namespace.name.startswith("kube-"):
-                owner = (
-                    "Kubernetes"
-                    if namespace.name in RESERVED_NAMESPACES or namespace.name.startswith("kube-")
-                    else "the platform"
-                )
+            kubernetes = namespace.name in RESERVED_NAMESPACES or namespace.name.startswith("kube-")
+            if kubernetes or namespace.name in system:
                 errors.append(
                     InputError(
-                        f'namespace "{namespace.name}" is reserved by {owner}',
+                        f'namespace "{namespace.name}" is reserved by {"Kubernetes" if kubernetes else "the platform"}',
                         place=document.place(path),
                         hint="choose another name",
                     )
                 )
-    own: dict[str, Path] = {}
+    return errors
+
+
+def _component_errors(cluster: Cluster, document: Document) -> list[RingfenceError]:
+    """Namespaces of components: names given twice, and Kubernetes' own."""
+    errors: list[RingfenceError] = []
+    seen: dict[str, Path] = {}
     for i, entry in enumerate(cluster.components["namespaces"]):
-        path = ("components", "namespaces", i)
-        _once(errors, "namespace", entry["name"], path, own, document)
+        path: Path = ("components", "namespaces", i)
+        _once(errors, "namespace", entry["name"], path, seen, document)
         if entry["name"] in RESERVED_NAMESPACES:
             errors.append(
                 InputError(
@@ -153,9 +157,15 @@ def _name_errors(cluster: Cluster, document: Document) -> list[RingfenceError]:
                     hint="list namespaces that installers or you make",
                 )
             )
-    names: dict[str, Path] = {}
+    return errors
+
+
+def _exemption_errors(cluster: Cluster, document: Document) -> list[RingfenceError]:
+    """Exceptions: names given twice, scopes that cover nothing, and last days that are no date."""
+    errors: list[RingfenceError] = []
+    seen: dict[str, Path] = {}
     for i, exemption in enumerate(cluster.exemptions):
-        _once(errors, "exception", exemption.name, ("exceptions", i, "name"), names, document)
+        _once(errors, "exception", exemption.name, ("exceptions", i, "name"), seen, document)
         if not exemption.namespaces and not exemption.names:
             errors.append(
                 InputError(
