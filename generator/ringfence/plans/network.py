@@ -82,12 +82,23 @@ def _effect(step: Step, body: Mapping[str, Any]) -> _Effect:
     selector = spec.get("podSelector") or {}
     if not isinstance(selector, dict) or selector.get("matchLabels") or selector.get("matchExpressions"):
         return _NONE
-    if any(untold in repr(spec) for untold in _UNTOLD):
+    if not _told(spec):
         return _NONE
     types = spec.get("policyTypes") or ["Ingress", *(["Egress"] if spec.get("egress") else [])]
     ways = {d: _Way(step.cluster, step.namespace, d) for d in _PEERS if d.title() in items(types)}
     opens = {d for d in ways if any(_lets_all(mapping(rule), _PEERS[d]) for rule in items(spec.get(d)))}
     return _Effect(frozenset(ways[d] for d in ways.keys() - opens), frozenset(ways[d] for d in opens))
+
+
+def _told(spec: Any) -> bool:
+    """Does the plan tell every value in it?"""
+    left = [spec]
+    while left:
+        value = left.pop()
+        if isinstance(value, str) and value in _UNTOLD:
+            return False
+        left.extend(value.values() if isinstance(value, dict) else items(value))
+    return True
 
 
 def _lets_all(rule: Mapping[str, Any], peers: str) -> bool:

@@ -123,6 +123,11 @@ def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def word(value: Any) -> str:
+    """A text, empty for what is none."""
+    return value if isinstance(value, str) else ""
+
+
 def items(value: Any) -> list[Any]:
     """A list, empty for what is none."""
     return value if isinstance(value, list) else []
@@ -151,7 +156,7 @@ def _load(file: Path, shown: str) -> tuple[dict[str, Any], str]:
         raise InputError("this is no plan of `pulumi preview --json`, or it ended early", place=place, hint=_REMAKE)
     for diagnostic in plan.get("diagnostics", ()):
         if mapping(diagnostic).get("severity") == "error":
-            message = plain(" ".join(str(diagnostic.get("message", "")).split()))
+            message = plain(" ".join(word(diagnostic.get("message")).split()))
             raise InputError(f"the preview failed: {message}", place=place, hint="mend that and preview again")
     return plan, text
 
@@ -197,7 +202,7 @@ def _step(op: str, urn: str, row: Mapping[str, Any]) -> Step:
     old, new = (_body(row.get(side)) for side in ("oldState", "newState"))
     named = old or new
     metadata = mapping(named.get("metadata")) or (named if version.startswith("helm.sh/") else {})
-    provider = str(row.get("provider") or "").rpartition("::")[0]  # its id goes; it may not be known yet
+    provider = word(row.get("provider")).rpartition("::")[0]  # its id goes; it may not be known yet
     # All default providers, one a version of the plugin, take the one configuration of the stack.
     default = _DEFAULT_PROVIDER.fullmatch(provider.rpartition("::")[2])
     return Step(
@@ -206,8 +211,8 @@ def _step(op: str, urn: str, row: Mapping[str, Any]) -> Step:
         cluster="default" if default else provider,
         group=version.partition("/")[0],
         kind=kind.removesuffix("Patch"),
-        name=str(metadata.get("name") or urn.split("::", 3)[3].rpartition("/")[2]),
-        namespace=str(metadata.get("namespace") or ""),
+        name=word(metadata.get("name")) or urn.split("::", 3)[3].rpartition("/")[2],
+        namespace=word(metadata.get("namespace")),
         old=old,
         new=new,
         patch=kind.endswith("Patch"),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ringfence.model import Severity
-from ringfence.plans.reading import Step, items, mapping
+from ringfence.plans.reading import Step, items, mapping, word
 
 _Body = Mapping[str, Any]
 _ENFORCE = "pod-security.kubernetes.io/enforce"
@@ -40,14 +40,14 @@ def _policy(old: _Body, new: _Body) -> Iterator[str]:
 
 def _binding(old: _Body, new: _Body) -> Iterator[str]:
     before, after = mapping(old.get("spec")), mapping(new.get("spec"))
-    if before.get("policyName") != after.get("policyName"):
+    if word(before.get("policyName")) != word(after.get("policyName")):
         yield "its policy no longer applies"
     if "Deny" in items(before.get("validationActions")) and "Deny" not in items(after.get("validationActions")):
         yield "it no longer refuses: Deny is not among its actions"
 
 
 def _webhooks(old: _Body, new: _Body) -> Iterator[str]:
-    before, after = ({str(w.get("name")): w for w in map(mapping, items(b.get("webhooks")))} for b in (old, new))
+    before, after = ({word(w.get("name")): w for w in map(mapping, items(b.get("webhooks")))} for b in (old, new))
     if gone := sorted(before.keys() - after.keys()):
         yield f"its webhooks {', '.join(gone)} go"
     if any(_fails_closed(before[n]) and not _fails_closed(after[n]) for n in before.keys() & after.keys()):
@@ -73,7 +73,7 @@ def _limits(old: _Body, new: _Body) -> Iterator[str]:
 def _limited(body: _Body) -> set[str]:
     """What a LimitRange sets, such as `Container max memory`."""
     return {
-        f"{limit.get('type')} {field} {resource}"
+        f"{word(limit.get('type'))} {field} {resource}"
         for limit in map(mapping, items(mapping(body.get("spec")).get("limits")))
         for field, resources in limit.items()
         for resource in mapping(resources)
