@@ -172,6 +172,9 @@ def of(group: str, *named: str, verbs: tuple[str, ...] = OURS) -> set[tuple[str,
     return {(group, name, verb) for name in named for verb in verbs}
 
 
+# psa-label-guard lets whoever may change it label namespaces.
+GUARD = of("admissionregistration.k8s.io", "validatingadmissionpolicies", verbs=("update",))
+MADE = of("", "namespaces") | GUARD
 REQUESTS = {
     "a URL that is no resource": ({"path": "/debug/pprof/"}, of("", "/debug/pprof/", verbs=("get",))),
     "a dry run": (
@@ -196,11 +199,11 @@ REQUESTS = {
     ),
     "the run's namespace": (
         {"verb": "list", "resource": "configmaps", "namespace": "<own>"},
-        of("", "namespaces") | of("", "configmaps", verbs=("list",)),
+        MADE | of("", "configmaps", verbs=("list",)),
     ),
     "a pod in the run's namespace": (
         {"verb": "create", "resource": "pods", "namespace": "<own>", "base": "pod"},
-        of("", "namespaces", "serviceaccounts") | of("", "pods", verbs=("create",)),
+        MADE | of("", "serviceaccounts") | of("", "pods", verbs=("create",)),
     ),
     "an account of the run": (
         {"verb": "create", "resource": "configmaps", "namespace": "x", "base": "configmap", "over": {"data": {"a": "<account>"}}},
@@ -220,7 +223,7 @@ REQUESTS = {
     ),
     "somebody with rules": (
         {"who": {"rules": [{"verbs": ["get"]}]}, "verb": "list", "resource": "configmaps"},
-        of("", "namespaces", "serviceaccounts")
+        MADE | of("", "serviceaccounts")
         | of("", "serviceaccounts/token", verbs=("create",))
         | of(ROLES, "clusterroles", "clusterrolebindings")
         | of(ROLES, "clusterroles", verbs=("bind", "escalate")),
@@ -243,8 +246,8 @@ REQUESTS = {
 
 GIVEN = [
     ({"base": "configmap", "namespace": "x"}, of("", "configmaps")),
-    ({"base": "configmap", "namespace": "<own>"}, of("", "configmaps", "namespaces")),
-    ({"base": "pod", "namespace": "<own>"}, of("", "pods", "namespaces", "serviceaccounts")),
+    ({"base": "configmap", "namespace": "<own>"}, MADE | of("", "configmaps")),
+    ({"base": "pod", "namespace": "<own>"}, MADE | of("", "pods", "serviceaccounts")),
     ({"base": "configmap", "terminating": True}, of("", "configmaps", verbs=(*OURS, "patch"))),
     ({"base": "configmap", "patch": {"data": {}}}, of("", "configmaps", verbs=(*OURS, "patch"))),
     ({"base": "clusterrole"}, of(ROLES, "clusterroles", verbs=(*OURS, "escalate"))),

@@ -328,6 +328,31 @@ def test_somebody_with_rules_is_a_service_account_of_the_run(tmp_path: Path) -> 
     assert stub.objects == {}
 
 
+@pytest.mark.parametrize(
+    ("groups", "state", "said"),
+    [
+        (["kubeadm:cluster-admins"], State.PROVED, "its twin passed"),
+        (["admins"], State.PROVED, "its twin passed"),
+        (
+            ["somebodies"],
+            State.NOT_PROVABLE_HERE,
+            "the stub is in none of the groups system:masters, kubeadm:cluster-admins, admins",
+        ),
+    ],
+)
+def test_only_an_administrator_of_the_platform_stands_for_one(
+    tmp_path: Path, groups: list[str], state: State, said: str
+) -> None:
+    def decide(asked: Asked) -> Answer | None:
+        if asked.path.endswith("/selfsubjectreviews"):
+            return 201, {"status": {"userInfo": {"groups": groups}}}
+        return POLICY if asked.body and asked.body.get("spec", {}).get("hostPID") else None
+
+    identity = {"groups": {"platformAdmin": ["admins"]}}
+    found, _ = verdict(tmp_path, pair(admit="{who: administrator}"), decide, identity=identity)
+    assert (found.state, found.detail[-len(said) :]) == (state, said)
+
+
 def test_a_fixture_that_is_refused_proves_nothing(tmp_path: Path) -> None:
     found, _ = verdict(
         tmp_path,

@@ -54,10 +54,12 @@ def permissions(session: Session, resolution: Resolution, controls: Sequence[str
     if missing:
         group, resource, verb = missing[0]
         more = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
+        strong = any(right.verb in ("escalate", "bind") for right in missing)
+        how = "verify as an administrator; or before the tree is in force, which refuses such roles, " if strong else ""
         raise ToolError(
             f"{session.access.name} may not {verb} {resource}{f'.{group}' if group else ''}{more};"
             " a dry run needs the same right as the request",
-            hint=f"grant its user a ClusterRole with `rules: {json.dumps(rights.rules(missing))}`",
+            hint=f"{how}grant its user a ClusterRole with `rules: {json.dumps(rights.rules(missing))}`",
         )
 
 

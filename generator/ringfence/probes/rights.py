@@ -6,11 +6,13 @@ and `bind` (kubernetes.io, "Using RBAC Authorization", privilege escalation prev
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ringfence.build import Resolution
-from ringfence.model import Stage
+from ringfence.model import Control, Stage
 from ringfence.probes.bases import BASES
 from ringfence.probes.merge import merged
 from ringfence.probes.outcome import Unprovable
@@ -18,12 +20,19 @@ from ringfence.probes.pairs import Pair, Request, channel
 from ringfence.probes.places import strings
 from ringfence.probes.resources import Resource
 from ringfence.probes.runner import planned
+from ringfence.probes.scene import ADMINISTRATOR
 from ringfence.probes.session import Session
 
 _RBAC = "rbac.authorization.k8s.io"
 _VERBS = {"apply": "patch", "connect": "create"}
 _KEPT = ("create", "delete", "get")  # of what a run makes and looks for at its end
+_READS = ("get", "list", "watch")
 _WRITES = ("create", "update", "patch", "apply")
+# What a policy's template lets pass whoever may do (KEP-3488, `authorizer` in CEL), and the resources that it looks at.
+_CHECK = re.compile(
+    r"authorizer\s*\.group\('([^']*)'\)\s*\.resource\('([^']*)'\)(?:\s*\.\w+\([^()]*\))*?\s*\.check\('(\w+)'\)"
+)
+_MATCHED = re.compile(r"\bresources: \[([^\]]*)\]")
 
 
 class Right(NamedTuple):
@@ -34,19 +43,45 @@ class Right(NamedTuple):
     verb: str
 
 
+class _Pass(NamedTuple):
+    """A right by which a control's policy lets writes of some resources pass."""
+
+    control: str
+    resources: frozenset[str]
+    right: Right
+
+
 def needed(session: Session, resolution: Resolution, controls: Sequence[str] = ()) -> Iterator[Right]:
     """The rights for the pairs of these controls, some of them more than once."""
     accounts = any(c.id == "sa-per-workload" and c.stage is Stage.ENFORCE for c in resolution.controls)
+    passes = [one for c in resolution.controls if c.stage is not Stage.OFF for one in _passes(c.control)]
     for pair, state, _ in planned(resolution, controls):
         if pair is None or state is not None:
             continue
-        for request in (pair.refuse, pair.admit):
-            yield from _of_request(session, request, pair)
-            yield from _of_who(request["who"])
-            yield from _of_placeholders(session, request, accounts=accounts)
-        for one in pair.given:
-            yield from _of_given(session, one)
-            yield from _of_placeholders(session, one, accounts=accounts)
+        for right in _of_pair(session, pair, accounts=accounts):
+            yield right
+            for one in passes:  # everybody's namespaces are made beside policies; other objects where those don't look
+                about = one.control == pair.control or right.resource.partition("/")[0] == "namespaces"
+                if about and right.resource in one.resources and right.verb not in _READS:
+                    yield one.right
+
+
+def _passes(control: Control) -> Iterator[_Pass]:
+    for file in sorted(Path(control.folder).glob("*.j2")):
+        text = file.read_text(encoding="utf-8")
+        matched = {word.strip() for found in _MATCHED.findall(text) for word in found.split(",")}
+        for group, resource, verb in _CHECK.findall(text):
+            yield _Pass(control.id, frozenset(matched), Right(group, resource, verb))
+
+
+def _of_pair(session: Session, pair: Pair, *, accounts: bool) -> Iterator[Right]:
+    for request in (pair.refuse, pair.admit):
+        yield from _of_request(session, request, pair)
+        yield from _of_who(request["who"])
+        yield from _of_placeholders(session, request, accounts=accounts)
+    for one in pair.given:
+        yield from _of_given(session, one)
+        yield from _of_placeholders(session, one, accounts=accounts)
 
 
 def rules(rights: Sequence[Right]) -> list[dict[str, list[str]]]:
@@ -79,7 +114,7 @@ def allowed(session: Session, right: Right) -> bool:
 
 
 def _of_request(session: Session, request: Request, pair: Pair) -> Iterator[Right]:
-    ours = request["who"] in (None, "admin")
+    ours = request["who"] in (None, "admin", ADMINISTRATOR)
     match channel(request):
         case "verb":
             yield from _of_object(session, request, pair, ours=ours)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from ringfence.probes.session import Session
 
 
+ADMINISTRATOR = "administrator"  # who asks: ourselves, if we are one of the platform's
+
+
 class Scene:
     """What a channel may ask while it makes one request of a pair."""
 
@@ -119,10 +122,20 @@ class Scene:
         """Who makes a request."""
         namespace = self.namespace(request)
         who = self.fill(request["who"] or "admin", namespace)
+        if who == ADMINISTRATOR:
+            self._require_administrator()
+            who = "admin"
         if not isinstance(who, str):
             return self._session.identities.made(who)
         groups = tuple(g for p in personas(who) for g in self._places.groups(p, namespace))
         return self._session.identities.named(who, self._places.fixed("prefix", "") or "", groups)
+
+    def _require_administrator(self) -> None:
+        """Raise Unprovable unless our own identity is one that the tree trusts with the platform."""
+        found = [g for p in ("platform-admin", "break-glass") for g in self._places.groups(p, None)]
+        groups = ("system:masters", "kubeadm:cluster-admins", *found)
+        if not self._session.groups.intersection(groups):
+            raise Unprovable(f"{self.access.name} is in none of the groups {', '.join(groups)}")
 
     def audit_position(self) -> int:
         """Where the audit log ends now; 0 without one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import cached_property
 from types import TracebackType
 from typing import Self
 
@@ -31,6 +32,13 @@ class Session:
         self.identities = Identities(access, self.admin, self.fixtures, self.folder)
         self.audit = AuditLog(access.audit_log) if access.audit_log else None
         self.own_accounts = False  # pods need a ServiceAccount of their own
+
+    @cached_property
+    def groups(self) -> frozenset[str]:
+        """Groups of the kubeconfig's own identity; empty where nobody tells."""
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        answer = self.admin.call("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review)
+        return frozenset(answer.data["status"]["userInfo"].get("groups", ())) if answer.ok else frozenset()
 
     def service_account(self, namespace: str) -> str:
         """A ServiceAccount that a pod of this namespace may use."""

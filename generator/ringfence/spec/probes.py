@@ -111,8 +111,8 @@ class Request(Model):
 
     who: Who | None = Field(
         default=None,
-        description="admin (default), anonymous, nobody, a persona, node:NAME, a ServiceAccount's user name, "
-        "X as Y; or a mapping.",
+        description="admin (default), administrator, anonymous, nobody, a persona, node:NAME, X as Y, "
+        "a ServiceAccount's user name; or a mapping.",
     )
     verb: Line | None = Field(default=None, description="get, list, create, update, patch, delete, connect, ...")
     resource: Line | None = Field(default=None, description="plural[.group][/subresource]")
