@@ -25,7 +25,7 @@ class HostPaths:
     scripts: str  # what an administrator runs
     kubelet_client_ca: str  # whose clients the kubelet believes
     unit: str  # systemd's, that starts the control plane; empty where there is none
-    etcd_owner: str  # of etcd's data: RKE2 runs it as a user of its own
+    etcd_owner: str  # of etcd's data: the account etcd of RKE2 under profile: cis, where the host has it
     server_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # K3s and RKE2: path -> mode, owner
     agent_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
