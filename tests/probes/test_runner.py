@@ -208,6 +208,16 @@ def test_a_stream_that_no_pod_answers_passed_unless_a_webhook_stood_in_its_way(
     assert verdict(tmp_path, text, decide)[0].state is state
 
 
+def test_what_is_given_is_made_by_whom_the_pair_says(tmp_path: Path) -> None:
+    text = pair(
+        given="[{who: {token: abc}, base: configmap, namespace: <tenant>}, {base: configmap, namespace: <own>}]"
+    )
+    found, stub = verdict(tmp_path, text, lambda asked: POLICY if bad_pod(asked) else None)
+    made = [a.headers.get("Authorization") for a in stub.asked if a.method == "POST" and a.path.endswith("/configmaps")]
+    assert (found.state, made) == (State.PROVED, ["Bearer abc", None])
+    assert stub.objects == {}
+
+
 def test_at_audit_the_reason_is_a_warning(tmp_path: Path) -> None:
     text = pair(stage="[audit]")
     said = {"Warning": "299 - \"Validation failed for 'demo-one': demo-one: not this\""}

@@ -39,10 +39,17 @@ class Fixtures:
         """A name that nothing else has."""
         return f"{self.name}-{next(self._numbers)}"
 
-    def make(self, body: Mapping[str, Any], namespace: str | None = None, *, terminating: bool = False) -> str:
+    def make(
+        self,
+        body: Mapping[str, Any],
+        namespace: str | None = None,
+        *,
+        terminating: bool = False,
+        maker: Api | None = None,
+    ) -> str:
         """Create an object; its path. One that is `terminating` is being deleted, and held by a finalizer.
 
-        Raises Unprovable when the cluster refuses it.
+        `maker` asks for it, the kubeconfig's own identity by default. Raises Unprovable when the cluster refuses it.
         """
         if terminating:
             body = merged(body, {"metadata": {"finalizers": [_FINALIZER]}})
@@ -50,7 +57,9 @@ class Fixtures:
         whole = self.labelled(body)
         path = resource.path(namespace, whole["metadata"]["name"])
         self._made.append(path)  # before the request: an interrupt may fall between it and its answer
-        answer = self._admin.call("POST", resource.path(namespace), whole, {"fieldManager": "ringfence-verify"})
+        answer = (maker or self._admin).call(
+            "POST", resource.path(namespace), whole, {"fieldManager": "ringfence-verify"}
+        )
         if not answer.ok:
             self._made.remove(path)
             raise Unprovable(f"can't make {resource.kind} {whole['metadata']['name']} for the probe: {answer.text}")

@@ -187,7 +187,8 @@ class _Run:
             namespace = scene.fill(one["namespace"]) if one["namespace"] else None
             raw = BASES[one["base"]] if one["base"] else one["object"]
             body = scene.fill(merged(raw, one["over"]), namespace)
-            path = scene.fixtures.make(body, namespace, terminating=one["terminating"])
+            maker = scene.actor(one).connection()
+            path = scene.fixtures.make(body, namespace, terminating=one["terminating"], maker=maker)
             yield path
             if one["patch"]:
                 scene.fixtures.patch(path, scene.fill(one["patch"], namespace))

@@ -146,6 +146,7 @@ class Request(Model):
 class Given(Model):
     """An object that is there while the pair runs."""
 
+    who: Who | None = Field(default=None, description="Who makes it; default: admin.")
     base: Line | None = None
     object: Any = None
     over: dict[str, Any] = {}
