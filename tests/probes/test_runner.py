@@ -360,7 +360,8 @@ def test_only_an_administrator_of_the_platform_stands_for_one(
 
     identity = {"groups": {"platformAdmin": ["admins"]}}
     found, _ = verdict(tmp_path, pair(admit="{who: administrator}"), decide, identity=identity)
-    assert (found.state, found.detail[-len(said) :]) == (state, said)
+    assert found.state is state
+    assert said in found.detail
 
 
 def test_a_fixture_that_is_refused_proves_nothing(tmp_path: Path) -> None:
