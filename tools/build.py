@@ -13,9 +13,9 @@ What readers of the cache may rely on (ringfence.sandbox looks programs up witho
 
 - The cache folder is `$RINGFENCE_TOOLS_CACHE/ringfence-tools`, else `$XDG_CACHE_HOME/ringfence-tools`, else
   `~/.cache/ringfence-tools`. It may be deleted at any time that no build runs.
-- `tools.json` in it maps the name of each program built last to `{"path": absolute path, "version": as its project
-  writes it, "key": ..., "source": ...}`. It is replaced whole, so a reader sees an old or a new one, never half of one.
-  A path in it may have been deleted: look.
+- `tools.json` in it maps the name of each program found or built last to `{"path": absolute path, "version": as its
+  project writes it, "key": ..., "source": ...}`; the last two are empty for one that was found. It is replaced whole, so
+  a reader sees an old or a new one, never half of one. A path in it may have been deleted: look.
 - Files beside a program: `pulumi-language-python-exec` beside `pulumi-language-python`, and `cfg/` beside `kube-bench`.
   They have entries of their own (`pulumi-language-python-exec`, `kube-bench-cfg`), as has the folder
   `pod-security-fixtures`: `{baseline,restricted}/v1.{32..35}/{pass,fail}/*.yaml` of k8s.io/pod-security-admission.
@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -85,6 +86,10 @@ def main(arguments: list[str]) -> int:
         return NO_GO
     except (BuildError, DiskError) as bad:
         say(f"error: {bad}")
+        return FAILED
+    except (OSError, subprocess.CalledProcessError) as bad:  # the cache's folder, or Go itself
+        said = (getattr(bad, "stderr", None) or "").strip()
+        say(f"error: {bad}{f': {said}' if said else ''}")
         return FAILED
     return 0
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from ringfence.errors import ToolError
-from ringfence.sandbox.binaries import CORE, cache, find_tools
+from ringfence.sandbox.binaries import cache, find_tools
 
 SAYS = {
     "etcd": "etcd Version: {}",
     "kubeadm": "{}",
     "kube-apiserver": "Kubernetes {}",
     "kube-controller-manager": "Kubernetes {}",
-    "kms-plugin": "",
+    **dict.fromkeys(("kms-plugin", "kube-bench", "kubeconform", "pulumi", "talos-validate"), ""),
 }
 FITS = {"etcd": "3.6.14", "kubeadm": "v1.36.4", "kube-apiserver": "v1.36.4", "kube-controller-manager": "v1.36.4"}
 
@@ -77,12 +77,17 @@ def test_everything_that_is_missing_is_one_error(tmp_path: Path) -> None:
     )
 
 
-def test_our_plugin_is_never_taken_from_path(tmp_path: Path) -> None:
-    programs(tmp_path, {**FITS, "kms-plugin": ""})
-    with pytest.raises(ToolError, match="the sandbox needs kms-plugin, which is not here"):
-        find_tools({"PATH": str(tmp_path)}, (*CORE, "kms-plugin"))
-    found = find_tools({"PATH": str(tmp_path), "RINGFENCE_TOOLS_BIN": str(tmp_path)}, (*CORE, "kms-plugin"))
-    assert found["kms-plugin"] == tmp_path / "kms-plugin"
+@pytest.mark.parametrize("name", ["kms-plugin", "kube-bench", "kubeconform", "pulumi", "talos-validate"])
+def test_what_make_tools_has_not_judged_is_never_taken_from_path(tmp_path: Path, name: str) -> None:
+    """A verdict belongs to the pinned release, and whether a Pulumi fits is for tools/builder/fitting.py to say."""
+    there = program(tmp_path / "path", name, "")
+    environ = {"PATH": str(there.parent), "RINGFENCE_TOOLS_CACHE": str(tmp_path)}
+    with pytest.raises(ToolError, match=f"the sandbox needs {name}, which is not here"):
+        find_tools(environ, [name])
+    assert find_tools({**environ, "RINGFENCE_TOOLS_BIN": str(there.parent)}, [name])[name] == there
+    cache(environ).mkdir()
+    (cache(environ) / "tools.json").write_text(json.dumps({name: {"path": str(there), "version": "1"}}))
+    assert find_tools(environ, [name])[name] == there
 
 
 @pytest.mark.parametrize("listed", ["", "[]", '{"etcd": {}}', '{"etcd": {"path": "/gone/etcd"}}'])

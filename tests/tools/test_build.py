@@ -151,6 +151,36 @@ def test_without_go_what_was_built_is_still_found(bench: Bench) -> None:
     assert bench.run("kms-plugin", PATH="/nonexistent").stdout == built
 
 
+@pytest.mark.parametrize("text", ['{"kms-plugin": 1}', '{"kms-plugin": {"path": "/x"}}', "[]", "{"])
+def test_an_index_that_nobody_can_read_is_made_anew(bench: Bench, text: str) -> None:
+    bench.cache.mkdir(parents=True)
+    (bench.cache / "tools.json").write_text(text)
+    assert bench.run("kms-plugin", PATH="/nonexistent").returncode == 3
+    assert bench.run("kms-plugin").returncode == 0
+    assert list(bench.index()) == ["kms-plugin"]
+
+
+def test_a_cache_that_can_not_be_written_is_one_line(bench: Bench) -> None:
+    (bench.folder / "cache").write_text("a file")
+    done = bench.run("kms-plugin")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: [Errno 20] Not a directory: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_go_that_fails_is_one_line(bench: Bench) -> None:
+    done = bench.run("kms-plugin", FAKE_GO_ENV="go: can't read its own settings")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith(": go: can't read its own settings")
+    assert "Traceback" not in done.stderr
+
+
+def test_what_the_shell_says_of_systems_and_processors_changes_no_build(bench: Bench) -> None:
+    told = bench.folder / "told"
+    bench.run("kms-plugin", GOOS="plan9", GOARCH="arm64", GOAMD64="v4", FAKE_GO_TELLS=str(told))
+    assert told.read_text() == "GOOS= GOARCH= GOAMD64=\n"
+
+
 def test_an_old_go_is_no_go(bench: Bench) -> None:
     done = bench.run("kms-plugin", FAKE_GO_VERSION="go1.21.0")
     assert done.returncode == 3

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 from builder import fitting
+from helpers import build_tree
 from workbench import Bench
+
+from ringfence.sandbox.binaries import find_tools
 
 ANSWERS = {
     "etcd": "etcd Version: {}",
@@ -83,7 +86,25 @@ def test_a_user_with_everything_builds_nothing_and_needs_no_go(bench: Bench) -> 
     names = [path.name for path in sorted((bench.folder / "own").iterdir())]
     done = bench.run(*names, PATH=str(bench.folder / "own"))
     assert sorted(done.stdout.splitlines()) == [str(bench.folder / "own" / name) for name in names]
-    assert not bench.cache.exists()
+    assert {n: (e["path"], e["source"]) for n, e in bench.index().items()} == {
+        name: (str(bench.folder / "own" / name), "") for name in names
+    }
+    assert bench.run("--list", *names, PATH=str(bench.folder / "own")).stdout.count(" path ") == len(names)
+
+
+def test_what_was_found_is_found_by_those_who_read_the_index(bench: Bench) -> None:
+    """Pulumi's plugin folder and what lies beside a program are known to the builder alone."""
+    name = "pulumi-resource-kubernetes"
+    path = bench.program(f"home/.pulumi/plugins/resource-kubernetes-v4.34.2/{name}", "exit 1")
+    bench.run(name)
+    assert bench.builds == []
+    assert find_tools(bench.env, [name])[name] == path
+    path.unlink()
+    module = build_tree(
+        bench.folder / "module", {f"cmd/{name}/{f}.json": "{}" for f in ("schema", "terraform-mapping")}
+    )
+    built = bench.run(name, FAKE_GO_MODULE=str(module)).stdout.strip()
+    assert find_tools(bench.env, [name])[name] == Path(built), "once it is gone, it is built"
 
 
 def test_judges_are_never_taken_from_path(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,8 @@ class Cache:
             found = json.loads((self.root / "tools.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
-        return found if isinstance(found, dict) else {}
+        entries = found.items() if isinstance(found, dict) else ()
+        return {n: e for n, e in entries if isinstance(e, dict) and e.keys() == Entry.__required_keys__}
 
     def holds(self, entries: dict[str, Entry]) -> bool:
         """Does the index say all that already?"""

@@ -23,6 +23,20 @@ SETTINGS = {
     # the same bytes from every folder and checkout; go.sum stays as it is
     "GOFLAGS": "-trimpath -buildvcs=false -mod=readonly",
 }
+# For this machine and no narrower one, whatever the caller's shell is set to: what is cached is not known by these.
+UNSET = (
+    "GOOS",
+    "GOARCH",
+    "GO386",
+    "GOAMD64",
+    "GOARM",
+    "GOARM64",
+    "GOMIPS",
+    "GOMIPS64",
+    "GOPPC64",
+    "GORISCV64",
+    "GOFIPS140",
+)
 TAIL = 15  # lines of Go's output that an error shows
 
 
@@ -139,7 +153,8 @@ class Workshop:
         """Run Go in a family's folder; its standard output. No process of it outlives this call."""
         temporary = self.work / "go-build"
         temporary.mkdir(exist_ok=True)
-        env = {**os.environ, **SETTINGS, "GOCACHE": str(self.build_cache), "GOTMPDIR": str(temporary)}
+        folders = {"GOCACHE": str(self.build_cache), "GOTMPDIR": str(temporary)}
+        env = {**os.environ, **dict.fromkeys(UNSET, ""), **SETTINGS, **folders}
         with (self.work / "log").open("w+", encoding="utf-8", errors="replace") as log:
             process = subprocess.Popen(
                 [self.go.path, *arguments],

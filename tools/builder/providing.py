@@ -42,6 +42,7 @@ class Rig:
     cache: Cache = field(default_factory=lambda: Cache(caching.folder()))
     go: Go | None = field(default_factory=Go.find)
     search: Callable[[str], fitting.Found | None] = fitting.search
+    _searched: dict[str, fitting.Found | None] = field(default_factory=dict)
 
     def select(self, names: Sequence[str] = (), tiers: Sequence[str] = ()) -> list[Part]:
         """The parts named or of a tier, all without either, in the order of building; raises UnknownToolError."""
@@ -55,8 +56,7 @@ class Rig:
 
     def locate(self, family: Family, part: Binary | Copy) -> Tool:
         """Where a part is now: what fits on PATH, else what this tree's files were built to."""
-        found = self.search(part.name)
-        if found:
+        if found := self._found(part):
             return Tool(part.name, found.version, "path", found.path)
         path = self._cached(family, part)
         return Tool(part.name, family.version_of(part, self.root), "cache" if path else "missing", path)
@@ -77,6 +77,12 @@ class Rig:
 
     def _missing(self, wanted: Sequence[Part]) -> list[Part]:
         return [part for part in wanted if self.locate(*part).where == "missing"]
+
+    def _found(self, part: Binary | Copy) -> fitting.Found | None:
+        """What fits on PATH, asked once: a program takes its time to say its version."""
+        if part.name not in self._searched:
+            self._searched[part.name] = self.search(part.name)
+        return self._searched[part.name]
 
     def _cached(self, family: Family, part: Binary | Copy) -> Path | None:
         if self.go:
@@ -116,13 +122,14 @@ class Rig:
         self.cache.record(self._entries([(family, part)]))  # stays when a later one fails
 
     def _entries(self, wanted: Sequence[Part]) -> dict[str, Entry]:
-        """What the index has to say about those of them that lie in the cache."""
-        if not self.go:
-            return {}
+        """What the index has to say about those of them that were found, or lie in the cache: readers know no more."""
         entries: dict[str, Entry] = {}
         for family, part in wanted:
-            place = self._place(self.go, family, part)
-            if place.exists():
+            if found := self._found(part):
+                entries[part.name] = {"path": str(found.path), "version": found.version, "key": "", "source": ""}
+                continue
+            place = self._place(self.go, family, part) if self.go else None
+            if self.go and place and place.exists():
                 source = caching.source_key(family, self.root)
                 key = caching.full_key(source, self.go.version)
                 version = family.version_of(part, self.root)

@@ -1,8 +1,10 @@
-"""Where the programs of a sandbox are: named by the environment, on PATH, or built by `make tools`.
+"""Where the programs of a sandbox and of its tests are: named by the environment, on PATH, or known to `make tools`.
 
 1. RINGFENCE_TOOLS_BIN: a folder that is looked at first.
-2. PATH, where the version fits: Kubernetes and etcd of the minors below, which decide flags and APIs.
-3. The cache of `make tools`: `tools.json` in it maps names to paths (tools/build.py describes the folder).
+2. PATH, where the version fits: Kubernetes and etcd of the minors below, which decide flags and APIs. Nothing else is
+   taken from there: of other programs `make tools` alone knows what fits (tools/builder/fitting.py).
+3. `tools.json` in the cache of `make tools`, which maps names to the paths of what it found or built (tools/build.py
+   describes the folder).
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ MINORS = {
     "kube-scheduler": "1.36",
 }
 CORE = ("etcd", "kubeadm", "kube-apiserver", "kube-controller-manager")
-KMS = "kms-plugin"  # ours: no version, and never from PATH
+KMS = "kms-plugin"
 _HINT = "`make tools` in a checkout of ringfence builds what is missing, once (20 minutes on two cores, with Go 1.26)"
 _ASK = {"kubeadm": ("version", "-o", "short")}
 
@@ -72,7 +74,7 @@ def _places(environ: Mapping[str, str], name: str) -> Iterator[Path]:
     """Where a program of that name is, best first."""
     if own := environ.get("RINGFENCE_TOOLS_BIN"):
         yield from _executable(Path(own) / name)
-    if name != KMS:
+    if name in MINORS:
         for folder in environ.get("PATH", "").split(os.pathsep):
             if folder and (path := shutil.which(name, path=folder)):
                 yield Path(path)
