@@ -47,7 +47,9 @@ test: setup .venv-scan/.ready ## run every test that this machine can run and sa
 cluster: setup ## only the tests on a real control plane, with what make tools built
 	$(BIN)/python -m pytest tests/cluster -n auto $(ARGS)
 
-proof: cluster ## docs/proof.md: what the tests on a real control plane showed of every control
+proof: setup ## docs/proof.md: what the tests on a real control plane showed of every control
+	rm -rf .proof
+	$(MAKE) cluster
 	$(BIN)/python tools/proof.py
 
 check: lint types arch test ## everything that CI runs

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -21,6 +23,7 @@ DOCUMENTS = sorted(
 )
 _BLOCK = re.compile(r"^```(\S*)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 RUN, CLUSTER, PULUMI, HOST = "sh", "sh cluster", "sh pulumi", "sh host"
+INSTALL = "sh install"  # needs the wheel that `make package` makes, and a package index
 SHOWN_ONLY = {"", "yaml", "text", "console", "json", "svg", "toml"}
 
 
@@ -41,3 +44,25 @@ def make_workplace(folder: Path) -> Path:
     )
     launcher.chmod(0o755)
     return folder
+
+
+def build_wheel(folder: Path) -> Path:
+    """What `make package` writes into dist/, in `folder`."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def installing(folder: Path) -> dict[str, str]:
+    """The environment of a reader's shell that installs from their index what requirements.lock pins, into `folder`.
+
+    Nothing of this process's own environment is found from there.
+    """
+    pins = re.findall(r"^[\w.-]+==[^ ;\\]+", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
+    constraints = folder / "constraints.txt"
+    constraints.write_text("\n".join(pins) + "\n", encoding="utf-8")
+    cached = os.environ.get("PIP_CACHE_DIR") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pip"
+    given = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV") and not k.startswith("MAKE")}
+    pip = {"PIP_CONSTRAINT": str(constraints), "PIP_CACHE_DIR": str(cached), "PIP_NO_COMPILE": "1"}  # the most time
+    return {**given, "HOME": str(folder), **pip}

@@ -14,7 +14,7 @@ What readers of the cache may rely on (ringfence.sandbox looks programs up witho
 - The cache folder is `$RINGFENCE_TOOLS_CACHE/ringfence-tools`, else `$XDG_CACHE_HOME/ringfence-tools`, else
   `~/.cache/ringfence-tools`. It may be deleted at any time that no build runs.
 - `tools.json` in it maps the name of each program found or built last to `{"path": absolute path, "version": as its
-  project writes it, "key": ..., "source": ...}`; the last two are empty for one that was found. It is replaced whole, so
+  project writes it, "key": ..., "source": ...}`; the last two are empty for one that was found. It is replaced whole:
   a reader sees an old or a new one, never half of one. A path in it may have been deleted: look.
 - Files beside a program: `pulumi-language-python-exec` beside `pulumi-language-python`, and `cfg/` beside `kube-bench`.
   They have entries of their own (`pulumi-language-python-exec`, `kube-bench-cfg`), as has the folder

@@ -6,7 +6,11 @@
 The stack's state, its passphrase and Pulumi's own files lie in `.up/<cluster>`, made for one sandbox: those of another
 are thrown away, since the objects that they tell of went with its API server. Everything listens on loopback alone.
 
-Exit codes: 0; 1 a step failed, and has said why; 2 wrong usage; 3 a control is not what it promises; 130 interrupted.
+Ctrl-C, SIGTERM and SIGHUP are passed on to the step that runs, once each, and its end is waited for: a build removes
+what is half made, Pulumi writes down what is made, a sandbox that was never ready leaves nothing.
+
+Exit codes: 0; 1 a step failed, and has said why; 2 wrong usage; 3 a control is not what it promises; 129, 130 or 143
+ended by a signal.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -37,7 +42,8 @@ STACKS = ROOT / ".up"
 AS_OF = "2026-01-01"  # the exceptions of an example end some day; a sandbox of it is for looking at them
 PROGRAMS = ("pulumi", "pulumi-resource-kubernetes", "pulumi-language-python")
 RINGFENCE = [sys.executable, "-c", "from ringfence.cli import main; main()"]
-FAILED, INTERRUPTED = 1, 130
+FAILED, INTERRUPTED = 1, 128  # and the number of a signal
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StepError(Exception):
@@ -46,6 +52,50 @@ class StepError(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(f"exit code {code}")
         self.code = code
+
+
+class Interruption:
+    """The signals that this process gets, for the step that runs."""
+
+    def __init__(self) -> None:
+        self.told = 0  # the number of the last one
+        self._step: subprocess.Popen[str] | None = None
+        self._apart = False  # has the step a process group of its own, so that a terminal's Ctrl-C doesn't reach it?
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Listen meanwhile."""
+        self.told = 0
+        before = {number: signal.signal(number, self._hear) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _hear(self, number: int, _frame: object) -> None:
+        self.told = number
+        if self._step and (self._apart or number != signal.SIGINT):
+            self._step.send_signal(signal.SIGINT)  # all of them end in order by this one; does nothing to an ended one
+
+    def wait(self, step: subprocess.Popen[str], *, apart: bool) -> tuple[str, str]:
+        """What a step printed, once it has ended; raises StepError when this process was told to end meanwhile."""
+        self._step, self._apart = step, apart
+        try:
+            out, err = step.communicate()
+        finally:
+            self._step = None
+        self.end_if_told()
+        return out or "", err or ""
+
+    def end_if_told(self) -> None:
+        """Raises StepError when this process was told to end."""
+        if self.told:
+            say("interrupted; `make up` goes on from here, `make down` ends it")
+            raise StepError(INTERRUPTED + self.told)
+
+
+INTERRUPTION = Interruption()
 
 
 def say(text: str) -> None:
@@ -86,16 +136,21 @@ def prepare(folder: Path, program: Path = PROJECT) -> Path:
 def up(folder: Path) -> None:
     """All the steps for the cluster.yaml of a folder; raises StepError for one that failed."""
     cluster = read(folder)
-    programs = provide()
-    say(f"1/3 a control plane of the host files of {folder}")
-    access = json.loads(ringfence("sandbox", "up", str(folder), "-o", "json"))["access"]
     place = STACKS / cluster.name
     with alone(place):
+        programs = provide()
+        say(f"1/3 a control plane of the host files of {folder}")
+        access = json.loads(ringfence("sandbox", "up", str(folder), "-o", "json"))["access"]
         say(f"2/3 pulumi up; its state lies in {os.path.relpath(place / 'stack', ROOT)}")
         apply(folder, place / "stack", environment(place / "stack", programs, access["kubeconfig"]), access["ca_cert"])
-    say("3/3 ringfence verify")
-    ringfence("verify", str(folder), "--sandbox", shown=True)
-    tell(folder, cluster.namespaces[0].name, access)
+        say("3/3 ringfence verify")
+        try:
+            ringfence("verify", str(folder), "--sandbox", shown=True)
+        except StepError:
+            if not INTERRUPTION.told:
+                tell(folder, cluster.namespaces[0].name, access, "and not every control is what it promises: see above")
+            raise
+        tell(folder, cluster.namespaces[0].name, access, "and what can be proved here is proved")
 
 
 def read(folder: Path) -> Cluster:
@@ -139,19 +194,22 @@ def usable(folder: Path, whose: str) -> bool:
 
 def down(folder: Path) -> None:
     """End the sandbox and remove the stack; a stack without its API server has nothing left to destroy."""
-    ringfence("sandbox", "down", str(folder), shown=True)
-    shutil.rmtree(STACKS / read(folder).name, ignore_errors=True)
+    place = STACKS / read(folder).name
+    with alone(place):
+        ringfence("sandbox", "down", str(folder), shown=True)
+        shutil.rmtree(place, ignore_errors=True)
 
 
-def tell(folder: Path, tenant: str, access: dict[str, Any]) -> None:
+def tell(folder: Path, tenant: str, access: dict[str, Any], proof: str) -> None:
     """How to look at it, and how to end it."""
     given = "" if folder == Path("examples/zero-trust") else f" CLUSTER={folder}"
     sys.stdout.write(
-        f"\n{folder} is up at {access['server']}, and what can be proved here is proved. Look at it:\n"
+        f"\n{folder} is up at {access['server']}, {proof}. Look at it:\n"
         f"  export KUBECONFIG={access['kubeconfig']}\n"
         "  .venv/bin/kubectl get validatingadmissionpolicies\n"
         f"  .venv/bin/kubectl -n {tenant} run x --image=x --privileged --dry-run=server    # is refused\n"
-        f"change {folder}/cluster.yaml and run it again: make up{given}\n"
+        f"change {folder}/cluster.yaml and run it again: make up{given}"
+        f"    # after make down{given}, where it changes host files\n"
         f"end it: make down{given}\n"
     )
 
@@ -164,7 +222,7 @@ def alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"error: another `make up` of {folder.name} is running; wait for it")
+            say(f"error: another `make up` or `make down` of {folder.name} is running; wait for it, or end it")
             raise StepError(FAILED) from None
         yield
 
@@ -184,7 +242,8 @@ def pulumi(folder: Path, env: Mapping[str, str], *arguments: str, shown: bool = 
 def run(command: list[str], place: Path, env: Mapping[str, str], *, shown: bool, talks: bool = False) -> str:
     """Run a command to its end; raises StepError when it fails. `talks`: its standard error is shown in any case."""
     program = shutil.which(command[0], path=env["PATH"]) or command[0]
-    done = subprocess.run(
+    INTERRUPTION.end_if_told()
+    step = subprocess.Popen(
         [program, *command[1:]],
         cwd=place,
         env=env,
@@ -192,12 +251,13 @@ def run(command: list[str], place: Path, env: Mapping[str, str], *, shown: bool,
         stdout=None if shown else subprocess.PIPE,
         stderr=None if shown or talks else subprocess.PIPE,
         text=True,
-        check=False,
+        process_group=None if shown else 0,  # what is shown may want the terminal, which it would not get in another
     )
-    if done.returncode:
-        sys.stderr.write((done.stdout or "") + (done.stderr or ""))
-        raise StepError(done.returncode)
-    return done.stdout or ""
+    out, err = INTERRUPTION.wait(step, apart=not shown)
+    if step.returncode:
+        sys.stderr.write(out + err)
+        raise StepError(step.returncode)
+    return out
 
 
 def main(arguments: list[str]) -> int:
@@ -207,14 +267,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--down", action="store_true", help="end the sandbox and remove the stack's folder")
     asked = parser.parse_args(arguments)
     try:
-        (down if asked.down else up)(Path(asked.cluster))
+        with INTERRUPTION.heard():
+            (down if asked.down else up)(Path(asked.cluster))
     except StepError as bad:
         return bad.code
     except RingfenceError as bad:
         say(bad.line())
         return bad.exit_code
-    except KeyboardInterrupt:
-        return INTERRUPTED
     return 0
 
 

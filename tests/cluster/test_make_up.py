@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import shlex
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -79,13 +83,86 @@ def test_a_stack_of_another_sandbox_or_cut_off_by_a_kill_is_not_used_again(tmp_p
     assert not up.usable(tmp_path, "digest")
 
 
+STEP = """\
+import os, pathlib, signal, sys, time
+got, file = [], pathlib.Path(sys.argv[1])
+def say():
+    pathlib.Path(f"{file}.new").write_text(f"{os.getpid()} {os.getpgrp()} {len(got)}")
+    os.replace(f"{file}.new", file)
+signal.signal(signal.SIGINT, lambda *_: (got.append(1), say()))
+say()
+while not got:
+    time.sleep(0.01)
+time.sleep(3)  # what Pulumi needs to write down what it has made
+say()
+"""
+
+
+@pytest.mark.parametrize("shown", [True, False], ids=["shown", "captured"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
+def test_a_step_is_told_once_to_end_and_waited_for(tmp_path: Path, number: signal.Signals, shown: bool) -> None:
+    """Ctrl-C goes to all that a terminal runs, the others to one process alone."""
+    file = tmp_path / "said"
+    program = (
+        "import os, sys, up\nfrom pathlib import Path\n"
+        "try:\n    with up.INTERRUPTION.heard():\n"
+        f"        up.run([sys.executable, '-c', {STEP!r}, {str(file)!r}], Path(), os.environ, shown={shown})\n"
+        "except up.StepError as bad:\n    sys.exit(bad.code)\n"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "tools"), str(ROOT / "generator")])}
+    running = subprocess.Popen([sys.executable, "-c", program], env=env, process_group=0, stderr=subprocess.PIPE)
+    while not file.exists():
+        assert running.poll() is None
+        time.sleep(0.01)
+    step, group, _ = file.read_text(encoding="utf-8").split()
+    if number == signal.SIGINT and int(group) == running.pid:  # two signals at once would look like one
+        os.kill(int(step), number)
+        while not file.read_text(encoding="utf-8").endswith(" 1"):
+            time.sleep(0.01)
+    os.kill(running.pid, number)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 128 + number
+    assert file.read_text(encoding="utf-8") == f"{step} {group} 1"
+    assert said.decode().splitlines() == ["interrupted; `make up` goes on from here, `make down` ends it"]
+
+
+def test_down_waits_for_nobody_and_takes_nothing_away_from_a_running_one(
+    place: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    leave_a_stack(place / "up" / "minimal" / "stack")
+    with up.alone(place / "up" / "minimal"):
+        assert up.main(["--down", EXAMPLE]) == 1
+    assert "of minimal is running; wait for it, or end it" in capfd.readouterr().err
+    assert (place / "up" / "minimal" / "stack" / "of").is_file()
+
+
+def test_what_is_not_proved_is_left_to_look_at(
+    place: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = {"server": "https://127.0.0.1:1", "kubeconfig": "/somewhere", "ca_cert": ""}
+
+    def ringfence(command: str, *_: str, shown: bool = False) -> str:
+        if command == "verify":
+            raise up.StepError(3)
+        return json.dumps({"access": access})
+
+    monkeypatch.setattr(up, "ringfence", ringfence)
+    monkeypatch.setattr(up, "provide", lambda: dict.fromkeys(up.PROGRAMS, Path("/nowhere/x")))
+    monkeypatch.setattr(up, "apply", lambda *_: None)
+    assert up.main([EXAMPLE]) == 3
+    said = capfd.readouterr().out
+    assert "is up at https://127.0.0.1:1, and not every control is what it promises: see above. Look at it:" in said
+    assert f"end it: make down CLUSTER={EXAMPLE}\n" in said
+
+
 def test_two_at_once_are_refused(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (place / "up" / "minimal").mkdir(parents=True)
     with (place / "up" / "minimal" / "lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(up.StepError), up.alone(place / "up" / "minimal"):
             pass
-    assert capfd.readouterr().err == "error: another `make up` of minimal is running; wait for it\n"
+    said = "error: another `make up` or `make down` of minimal is running; wait for it, or end it\n"
+    assert capfd.readouterr().err == said
 
 
 def test_a_folder_without_a_cluster_is_one_error(place: Path, capfd: pytest.CaptureFixture[str]) -> None:

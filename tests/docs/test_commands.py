@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from commands import CLUSTER, DOCUMENTS, HOST, PULUMI, RUN, SHOWN_ONLY, blocks, make_workplace
+from commands import CLUSTER, DOCUMENTS, HOST, INSTALL, PULUMI, RUN, SHOWN_ONLY, blocks, make_workplace
 from helpers import ROOT
 
 
@@ -52,7 +52,7 @@ def test_make_targets_exist(document: Path) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_every_block_says_what_it_is(document: Path) -> None:
     kinds = {kind for kind, _ in blocks(document)}
-    assert kinds <= {RUN, CLUSTER, PULUMI, HOST, *SHOWN_ONLY}, kinds
+    assert kinds <= {RUN, CLUSTER, PULUMI, HOST, INSTALL, *SHOWN_ONLY}, kinds
 
 
 def test_readme_sets_up_with_two_commands() -> None:
@@ -74,6 +74,11 @@ def test_cluster_blocks_are_counted() -> None:
     found = [body for d in DOCUMENTS for kind, body in blocks(d) if kind == CLUSTER]
     assert found
     assert all(any(tool in body for tool in ("kubectl", "pulumi", "ringfence")) for body in found)
+
+
+def test_install_blocks_are_where_they_are_run() -> None:
+    """Commands that install are run by tests/packaging/test_wheel.py, which knows this document."""
+    assert [d.name for d in DOCUMENTS if any(kind == INSTALL for kind, _ in blocks(d))] == ["README.md"]
 
 
 def test_host_blocks_are_where_they_are_run() -> None:

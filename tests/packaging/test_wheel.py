@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,18 +11,17 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from commands import INSTALL, blocks, build_wheel, installing
 from helpers import ROOT
+
+from ringfence import __version__
 
 UV = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    (built,) = out.glob("*.whl")
-    return built
+    return build_wheel(tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +61,33 @@ def test_installed_wheel_renders_the_minimal_example_as_committed(installed: Pat
     golden = ROOT / "examples/minimal/rendered"
     for file in golden.rglob("*.yaml"):
         assert (tmp_path / "rendered" / file.relative_to(golden)).read_bytes() == file.read_bytes()
+
+
+def test_what_the_readme_says_installs_it(wheel: Path, tmp_path: Path) -> None:
+    checkout, home = tmp_path / "checkout", tmp_path / "home"
+    (checkout / "dist").mkdir(parents=True)
+    home.mkdir()
+    shutil.copy(wheel, checkout / "dist")
+    (script,) = (body for kind, body in blocks(ROOT / "README.md") if kind == INSTALL)
+    done = subprocess.run(
+        ["/bin/sh", "-ec", f"{script}\ncommand -v ringfence\nringfence version"],
+        cwd=checkout,
+        env=installing(home),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"\n{home}/.ringfence/bin/ringfence\nringfence {__version__}, Python " in done.stdout
+
+
+def test_nothing_is_taken_from_an_index_under_our_name(wheel: Path) -> None:
+    """It isn't published: whoever took the name there would run with the rights of who installs it."""
+    for requirements in sorted((ROOT / "stacks").glob("*/requirements.txt")):
+        lines = [line for line in requirements.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+        assert lines == [f"./{wheel.name}[pulumi,cluster]"], requirements
+    told = [*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md"), *(ROOT / "generator").rglob("*.py")]
+    assert [f for f in told if re.search(r"pip install\W+ringfence\b(?!-)", f.read_text(encoding="utf-8"))] == []
 
 
 def test_importing_ringfence_loads_neither_pulumi_nor_copier(installed: Path, tmp_path: Path) -> None:

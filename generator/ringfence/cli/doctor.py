@@ -38,6 +38,7 @@ _TOOLS = {
     "pulumi": "bootstrap a cluster with `pulumi up`",
     "git": "commit trees and compare them",
 }
+_EXTRAS = {"pulumi": ("pulumi", "pulumi-kubernetes"), "scaffold": ("copier",)}
 OK, NOTE, FAIL = "ok", "note", "fail"
 
 
@@ -95,10 +96,10 @@ def _installation() -> Iterator[Row]:
     for tool, purpose in _TOOLS.items():
         where = shutil.which(tool)
         yield Row(tool, OK if where else NOTE, where or f"not found; needed to {purpose}")
-    for extra, package in (("pulumi", "pulumi_kubernetes"), ("scaffold", "copier")):
-        there = find_spec(package) is not None
+    for extra, packages in _EXTRAS.items():
+        there = all(find_spec(p.replace("-", "_")) is not None for p in packages)
         yield Row(
-            f"extra {extra}", OK if there else NOTE, "installed" if there else f"pip install 'ringfence[{extra}]'"
+            f"extra {extra}", OK if there else NOTE, "installed" if there else f"pip install {' '.join(packages)}"
         )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def _extra() -> None:
     """Raise ToolError unless what talks to a cluster is installed."""
     if find_spec("kubernetes") is None or find_spec("cryptography") is None:
-        raise ToolError("talking to a cluster needs the extra `cluster`", hint="pip install 'ringfence[cluster]'")
+        raise ToolError("talking to a cluster needs the extra `cluster`", hint="pip install cryptography kubernetes")
 
 
 def of_kubeconfig(file: str | None, context: str | None) -> Access:

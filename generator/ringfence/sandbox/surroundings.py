@@ -27,7 +27,7 @@ def make(folder: Folder) -> None:
         from ringfence.sandbox.identities import Authority
         from ringfence.sandbox.tokens import Signer
     except ImportError as bad:
-        hint = "pip install 'ringfence[cluster]'"
+        hint = "pip install cryptography kubernetes"
         raise ToolError(
             f"the sandbox makes certificates with a package that is not here: {bad.name}", hint=hint
         ) from bad

@@ -70,7 +70,7 @@ def _library() -> tuple[Any, Any]:
     except ModuleNotFoundError as bad:
         raise ToolError(
             "reading what exists on the cluster needs the package kubernetes",
-            hint="install ringfence with its extra `cluster`: see Install in docs/pulumi.md",
+            hint="pip install cryptography kubernetes",
         ) from bad
     return client, config
 
