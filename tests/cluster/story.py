@@ -130,11 +130,10 @@ class Telling:
 
     def break_off(self) -> None:
         """Kill the first `up` that gets anywhere, with another one beside it."""
-        there = present(self.held())
         running = self.engine.popen("up", "--yes", "--skip-preview")
         wait(lambda: self.engine.locks())
         self.told["second"] = self.engine.up(ok=False)
-        wait(lambda: len(present(self.held())) > len(there) + 5)
+        wait(lambda: self.cluster.api.call("GET", "/api/v1/namespaces/stall").ok)  # of the first that it makes
         plugins = children(running.pid)  # the provider has a group of its own, and outlives a killed engine
         os.killpg(running.pid, signal.SIGKILL)
         for plugin in plugins:

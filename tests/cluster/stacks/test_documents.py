@@ -60,6 +60,7 @@ def test_commands_for_pulumi_work(document: Path, tmp_path: Path, pulumi_plane: 
             check=False,
         )
         assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+        assert list(tmp_path.glob(".demo-state/.pulumi/stacks/demo/*")), "its state lies where the document says"
     finally:
         api = Api(kubeconfig.read((pulumi_plane.kubeconfig,)), None)
         remove(Applier(api), {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})

@@ -89,7 +89,7 @@ def test_pulumi_new_makes_a_stack_that_runs(pulumi: None, pulumi_plane: ControlP
     template = ROOT / "stacks" / "bootstrap"
     arguments = ("--generate-only", "--yes", "--name", "hardening", "--description", "ours", "--dir", str(made))
     said = maker.run("new", str(template), *arguments)
-    assert "Write cluster.yaml beside Pulumi.yaml" in said.out
+    assert "Copy ringfence's wheel beside requirements.txt, which says where it comes from" in said.out
     assert {f.name for f in made.iterdir()} == {f.name for f in template.iterdir()} - {"__pycache__"}
 
     engine = Engine(tmp_path / "engine", pulumi_plane.kubeconfig, made)
@@ -100,6 +100,6 @@ def test_pulumi_new_makes_a_stack_that_runs(pulumi: None, pulumi_plane: ControlP
     example = (made / "Pulumi.example.yaml").read_text(encoding="utf-8")
     stack_file.write_text(f"{stack_file.read_text(encoding='utf-8')}\n{example}", encoding="utf-8")
     config = json.loads(engine.run("config", "--json").out)
-    given = {k for k, v in config.items() if v["value"] not in ("", "false") and not k.startswith("pulumi:")}
+    given = {k for k, v in config.items() if v["value"] not in ("", "false", "[]") and not k.startswith("pulumi:")}
     assert given == {"hardening:adopt", "hardening:cluster", "kubernetes:context"}
     assert any("::hardening::" in step["urn"] for step in plan["steps"])
