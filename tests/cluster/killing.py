@@ -34,12 +34,12 @@ _UNGUARDED = {
 
 
 def kill_objects(bed: Bed, mutants: Sequence[Mutant]) -> Iterator[Result]:
-    """Of policies one of each control at a time, of all else one after another.
+    """Of policies that refuse less one of each control at a time, of all else one after another.
 
-    Without a policy more is admitted and nothing else is refused, so no other control's pair turns red by it. Namespaces
-    that go take all else in them along, so they go last.
+    What admits more refuses nothing else, so no other control's pair turns red by it. Namespaces that go take all else
+    in them along, so they go last.
     """
-    policies = [m for m in mutants if all("AdmissionPolicy" in manifest.kind for manifest, _ in m.objects)]
+    policies = [m for m in mutants if not m.refuses_more and _of_policies(m)]
     by_control = (list(alike) for _, alike in itertools.groupby(policies, key=lambda m: m.control))
     others = sorted((m for m in mutants if m not in policies), key=_is_namespace)
     with _Round.opened(bed) as one_round:
@@ -117,6 +117,10 @@ class _Round:
             self.door.apply_all([manifest, *inside])
         else:
             self.door.apply_all([manifest])
+
+
+def _of_policies(mutant: Mutant) -> bool:
+    return all("AdmissionPolicy" in manifest.kind for manifest, _ in mutant.objects)
 
 
 def _is_namespace(mutant: Mutant) -> bool:
