@@ -72,7 +72,7 @@ class Bed:
 
         Once may be a hiccup of a busy machine.
         """
-        return self._first(session, controls, patience) and self._first(session, controls, patience)
+        return self._first(session, controls, patience) and self._first(session, controls, 0.0)
 
     def _first(self, session: Session, controls: Sequence[str], patience: float) -> str:
         try:

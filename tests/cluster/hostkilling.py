@@ -1,8 +1,9 @@
 """Mutants of the host plane put in force on real components, and the pairs of their control asked: does one turn red?
 
-An API server takes four seconds to start, so mutants of controls that have nothing in common share one. Whoever shares
-must have nothing to do with what the others notice: every control that the shared server leaves as it is must prove
-itself on it. Where one doesn't, or a mutant is not noticed, or the server doesn't start, each goes alone.
+An API server takes four seconds to start, so mutants of controls that have nothing in common share one. None may have to
+do with what the others notice: the witnesses, one control for each thing that an API server does to a request, must
+prove themselves on it, but for one that is itself changed. Where one doesn't, or a mutant is not noticed, or the server
+doesn't start, each goes alone.
 """
 
 from __future__ import annotations
@@ -36,6 +37,14 @@ _STARTING = 20.0  # seconds that a mutant may take to start, at least; a quiet m
 _SLOWER = 4  # times as long as unchanged ones took, on a busy one
 _WORKERS = 3  # they wait as much as they compute
 _SHARING = 3  # mutants of one API server
+_WITNESSES = (
+    "apiserver-oidc-structured",  # who asks
+    "apiserver-authz-chain",  # may they
+    "psa-cluster-default",  # is it admitted
+    "sec-encrypt-rest",  # how is it kept
+    "apiserver-sa-tokens",  # what is issued
+    "apiserver-debug-off",  # what is served
+)
 
 
 def kill_settings(bed: Bed, mutants: Sequence[Mutant]) -> Iterator[Result]:
@@ -115,7 +124,7 @@ class _Beside:
             with self._second(flags, _texts(*batch)) as session:
                 reds = [self.bed.red(session, [m.control]) for m in batch]
                 ours = {m.control for m in batch}
-                strange = self.bed.red(session, [c for c in self.controls if c not in ours])
+                strange = self.bed.red(session, [c for c in _WITNESSES if c not in ours])
         except RingfenceError:
             return [self._alone(m) for m in batch]
         return [
