@@ -72,7 +72,7 @@ class Bed:
 
         Once may be a hiccup of a busy machine.
         """
-        return self._first(session, controls, patience) and self._first(session, controls, 0.0)
+        return self._first(session, controls, patience) and self._first(session, controls, patience)
 
     def _first(self, session: Session, controls: Sequence[str], patience: float) -> str:
         try:

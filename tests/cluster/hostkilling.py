@@ -35,7 +35,7 @@ Batch = tuple[Mutant, ...]
 _RETENTION = "audit-retention"
 _STARTING = 20.0  # seconds that a mutant may take to start, at least; a quiet machine takes four
 _SLOWER = 4  # times as long as unchanged ones took, on a busy one
-_WORKERS = 3  # they wait as much as they compute
+_WORKERS = 5  # they wait more than they compute
 _SHARING = 3  # mutants of one API server
 _WITNESSES = (
     "apiserver-oidc-structured",  # who asks
