@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from ringfence.probes.outcome import Unprovable
 
 _SA = "system:serviceaccount:"
 _AUTHENTICATED = "system:authenticated"
+_TOKEN = 600  # seconds that a token lives, the shortest that an API server gives; it is made anew after half of them
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,12 @@ class Actor:
 
 
 class Identities:
-    """Actors by what a probe calls them; each is made once a run."""
+    """Actors by what a probe calls them; each is made once a run, and again before its token expires."""
 
     def __init__(self, access: Access, admin: Api, fixtures: Fixtures, folder: Path) -> None:
         self._access, self._admin, self._fixtures, self._folder = access, admin, fixtures, folder
         self._known: dict[str, Actor] = {}
+        self._until: dict[str, float] = {}  # time.monotonic()
 
     def named(self, who: str, prefix: str, groups: tuple[str, ...]) -> Actor:
         """The actor that a word stands for; `groups` are a persona's, `prefix` the identity provider's."""
@@ -73,9 +77,14 @@ class Identities:
             return Actor(None, api=self._with(bearer=who["token"]))
         return self._user(who["user"] or "ringfence-probe", tuple(who["groups"]))
 
-    def _once(self, key: str, make: Any) -> Actor:
-        if key not in self._known:
-            self._known[key] = make()
+    def _once(self, key: str, make: Callable[[], Actor], lasting: float = math.inf) -> Actor:
+        """The actor of a key, made when it is first asked for, and anew after `lasting` seconds."""
+        now = time.monotonic()
+        if self._until.get(key, 0.0) <= now:
+            old = self._known.pop(key, None)
+            if old and old.api:
+                old.api.close()
+            self._known[key], self._until[key] = make(), now + lasting
         return self._known[key]
 
     def _with(self, **credential: Any) -> Api:
@@ -103,7 +112,7 @@ class Identities:
         def make() -> Actor:
             return Actor(f"{_SA}{namespace}:{name}", groups, self._with(bearer=self._token(namespace, name)))
 
-        return self._once(f"account {namespace}/{name}", make)
+        return self._once(f"account {namespace}/{name}", make, lasting=_TOKEN / 2)
 
     def _fresh_account(self, namespace: str, name: str, *, deleted: bool, audience: str | None) -> Actor:
         """An account made for the pair; one that is deleted is made anew each time, with a token of its own."""
@@ -115,7 +124,7 @@ class Identities:
 
     def _token(self, namespace: str, name: str, audiences: Sequence[str] = ()) -> str:
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
-        spec = {"expirationSeconds": 600, **({"audiences": audiences} if audiences else {})}
+        spec = {"expirationSeconds": _TOKEN, **({"audiences": audiences} if audiences else {})}
         answer = self._admin.call(
             "POST", path, {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
         )
@@ -155,6 +164,7 @@ class Identities:
         return self._once(
             f"{actor.user} {actor.groups} as {other}",
             lambda: Actor(None, api=self._with(client=credential.client, bearer=credential.bearer, acts_as=other)),
+            lasting=_TOKEN / 2,
         )
 
     def close(self) -> None:
