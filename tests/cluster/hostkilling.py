@@ -34,7 +34,8 @@ NOWHERE = Path(os.devnull)  # where an API server without an audit log writes it
 Batch = tuple[Mutant, ...]
 _RETENTION = "audit-retention"
 _STARTING = 20.0  # seconds that a mutant may take to start, at least; a quiet machine takes four
-_SLOWER = 4  # times as long as unchanged ones took, on a busy one
+_SLOWER = 2  # times as long as unchanged ones took, on a busy one
+_UNHURRIED = 180.0  # seconds that those may take
 _WORKERS = 5  # they wait more than they compute
 _SHARING = 3  # mutants of one API server
 _WITNESSES = (
@@ -99,7 +100,7 @@ class _Beside:
     def __init__(self, bed: Bed, mutants: Sequence[Mutant]) -> None:
         self.bed, self.mutants = bed, mutants
         self.controls = sorted({m.control for m in mutants})
-        self.patience = _STARTING
+        self.patience = _UNHURRIED
 
     def kill(self) -> Iterator[Result]:
         """All of them. First as many API servers as run at a time, without changes: those must answer as the first does."""

@@ -40,7 +40,7 @@ def bed(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]
         made = Bed(plane, resolution, builder.objects(resolution))
         with Session(made.access) as session:
             Applier(session.admin).apply_all(made.bundle)
-            assert made.reds(session, patience=20) == [], "nothing is changed yet"
+            assert made.reds(session, patience=60) == [], "nothing is changed yet"
         yield made
 
 
