@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from ringfence.probes.merge import difference
 
+_BLOCK = 1 << 16
 _WAIT = 10.0  # seconds; the log backend may write in batches
 
 
@@ -20,8 +22,18 @@ class AuditLog:
         self._file = file
 
     def position(self) -> int:
-        """Where the log ends now, in bytes."""
-        return self._file.stat().st_size if self._file.is_file() else 0
+        """Where the last whole line of the log ends now, in bytes: a long one may be half-written."""
+        if not self._file.is_file():
+            return 0
+        with self._file.open("rb") as log:
+            end = log.seek(0, os.SEEK_END)
+            while end > 0:
+                start = log.seek(max(end - _BLOCK, 0))
+                newline = log.read(end - start).rfind(b"\n")
+                if newline >= 0:
+                    return start + newline + 1
+                end = start
+        return 0
 
     def of_request(self, select: dict[str, Any], start: int, later: Callable[[], str]) -> dict[str, Any] | None:
         """The event of a request that was answered, by its id and stage; None when there is none.
