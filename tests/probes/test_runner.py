@@ -164,7 +164,22 @@ def test_what_only_nobody_knew_yet_is_not_refused(tmp_path: Path) -> None:
     )
     found, _ = verdict(tmp_path, text, decide)
     assert (found.state, found.detail) == (State.FAILED, "not refused: allowed, by a review; asked in shop")
-    assert reviews == ["proxy", "log", "log", "proxy"]
+    assert reviews[:4] == ["proxy", "log", "log", "proxy"]
+    assert set(reviews[3:]) == {"proxy"}
+
+
+def test_a_refusal_that_comes_late_once_more_is_waited_for(tmp_path: Path) -> None:
+    """Each try may make something that the API server doesn't know at once."""
+    tries: list[Asked] = []
+
+    def decide(asked: Asked) -> Answer | None:
+        if bad_pod(asked):
+            tries.append(asked)
+            return None if len(tries) == 2 else POLICY
+        return None
+
+    found, _ = verdict(tmp_path, pair(given="[{base: configmap, namespace: <tenant>}]"), decide)
+    assert (found.state, len(tries)) == (State.PROVED, 3)
 
 
 def test_a_code_is_what_a_refusal_begins_with(tmp_path: Path) -> None:

@@ -201,9 +201,9 @@ class _Run:
             return State.FAILED, wrong
         wrong, _ = self._until(scene, pair, lambda outcome: _fails(outcome, reason, audit), "admit")
         if not wrong and scene.fixtures.last_made > before and not pair.refuse["times"]:  # a burst spends what it wants
-            # What was made may not have been known when this was refused; since the twin passed, it is.
-            refused = perform(scene, pair.refuse)
-            wrong = _misses(refused, reason, audit)
+            # What was made may not have been known when this was refused; since the twin passed, it is. Not once alone:
+            # what each try makes anew may not be known either.
+            wrong, refused = self._until(scene, pair, lambda outcome: _misses(outcome, reason, audit), "refuse")
         return (State.FAILED, wrong) if wrong else (State.PROVED, _proof(refused, reason, audit))
 
     def _until(self, scene: Scene, pair: Pair, wrong: Callable[[Outcome], str], side: str) -> tuple[str, Outcome]:
