@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from typing import Any
 
@@ -17,9 +16,3 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 @pytest.hookimpl(optionalhook=True)  # xdist's, which need not be there
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return together.scheduler(config, log) if config.getoption("dist") == "load" else None  # what -n alone means
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are cores: tests on a real control plane wait as much as they compute."""
-    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1

@@ -37,6 +37,11 @@ class Result:
     how: How
     by: str
 
+    @classmethod
+    def of(cls, mutant: Mutant, red: Verdict | None) -> Result:
+        """Of a mutant whose control's pairs were asked."""
+        return cls(mutant, How.PAIR if red else How.NOBODY, words(red) if red else "")
+
     @property
     def killed(self) -> bool:
         return self.how is not How.NOBODY
@@ -62,27 +67,38 @@ class Bed:
         self.plane, self.resolution, self.bundle = plane, resolution, bundle
         self.access: Access = joined(plane.folder, plane.record, plane.access, resolution.cluster)
 
-    def reds(self, session: Session, controls: Sequence[str] = (), patience: float = 0.0) -> list[str]:
+    def reds(
+        self, session: Session, controls: Sequence[str] = (), patience: float = 0.0, pairs: Sequence[str] = ()
+    ) -> list[str]:
         """What fails of these controls' pairs, or of all, in words."""
-        found = run_pairs(session, self.resolution, controls, patience=patience)
-        return [_words(v) for v in found if v.state is State.FAILED]
+        found = run_pairs(session, self.resolution, controls, patience=patience, pairs=pairs)
+        return [words(v) for v in found if v.state is State.FAILED]
 
-    def red(self, session: Session, controls: Sequence[str], patience: float = READY) -> str:
-        """The first that fails of these controls' pairs after a change, twice in a row; empty when none does.
+    def red(self, session: Session, controls: Sequence[str], patience: float = READY) -> Verdict | None:
+        """The first that fails of these controls' pairs after a change, twice in a row.
 
-        Once may be a hiccup of a busy machine.
+        Once may be a hiccup of a busy machine; then all are asked again.
         """
-        return self._first(session, controls, patience) and self._first(session, controls, patience)
+        for _ in range(2):
+            found = self.first_red(session, controls, patience)
+            if found is None or self.first_red(session, [found.control], patience, [found.pair]):
+                return found
+        return None
 
-    def _first(self, session: Session, controls: Sequence[str], patience: float) -> str:
+    def first_red(
+        self, session: Session, controls: Sequence[str], patience: float = READY, pairs: Sequence[str] = ()
+    ) -> Verdict | None:
+        """The first that fails; the pairs after it aren't asked."""
         try:
-            run_pairs(session, self.resolution, controls, patience=patience, settling=READY, seen=_until_red)
+            run_pairs(
+                session, self.resolution, controls, patience=patience, settling=READY, pairs=pairs, seen=_until_red
+            )
         except _Red as red:
-            return _words(red.verdict)
-        return ""
+            return red.verdict
+        return None
 
 
-def _words(verdict: Verdict) -> str:
+def words(verdict: Verdict) -> str:
     return f"{verdict.pair}: {verdict.detail}"
 
 

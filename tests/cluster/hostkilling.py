@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,26 +129,29 @@ class _Beside:
         except RingfenceError:
             return [self._alone(m) for m in batch]
         return [
-            Result(m, How.PAIR, red) if red and not strange else self._alone(m)
-            for m, red in zip(batch, reds, strict=True)
+            Result.of(m, red) if red and not strange else self._alone(m) for m, red in zip(batch, reds, strict=True)
         ]
 
     def _alone(self, mutant: Mutant) -> Result:
         try:
             with self._second(mutant.flags, _texts(mutant)) as session:
-                by = self.bed.red(session, [mutant.control])
+                red = self.bed.red(session, [mutant.control])
         except RingfenceError as bad:
             return _failed(mutant, bad)
-        if not by and mutant.control == _RETENTION and (by := _ages(self.bed, mutant.flags)):
+        if not red and mutant.control == _RETENTION and (by := _ages(self.bed, mutant.flags)):
             return Result(mutant, How.FILES, by)
-        return Result(mutant, How.PAIR if by else How.NOBODY, by)
+        return Result.of(mutant, red)
 
     @contextmanager
     def _second(self, flags: Mapping[str, str | None], files: Mapping[str, str]) -> Iterator[Session]:
         with self.bed.plane.second_apiserver(flags, files, timeout=self.patience) as one:
             server = kubeconfig.read((one.kubeconfig,)).server
             with Session(replace(self.bed.access, server=server, audit_log=one.audit_log or NOWHERE)) as session:
-                yield session
+                try:
+                    yield session
+                finally:  # the run's own namespace goes with the control plane: deleting what is in it takes seconds
+                    with suppress(ValueError):
+                        session.fixtures.forget(f"/api/v1/namespaces/{session.fixtures.name}")
 
 
 def _texts(*mutants: Mutant) -> dict[str, str]:
@@ -183,15 +186,13 @@ def _on_host(bed: Bed, mutant: Mutant) -> Result:
         for path, text in mutant.files.items():
             (root / path.lstrip("/")).write_text(str(text))
         with Session(replace(bed.access, root=root)) as session:
-            by = bed.red(session, [mutant.control])
-    return Result(mutant, How.PAIR if by else How.NOBODY, by)
+            return Result.of(mutant, bed.red(session, [mutant.control]))
 
 
 def _instead(bed: Bed, mutant: Mutant) -> Result:
     try:
         bed.plane.restart(mutant.component, mutant.flags)
         with Session(bed.access) as session:
-            by = bed.red(session, [mutant.control])
+            return Result.of(mutant, bed.red(session, [mutant.control]))
     except RingfenceError as bad:
         return _failed(mutant, bad)
-    return Result(mutant, How.PAIR if by else How.NOBODY, by)

@@ -18,11 +18,12 @@ from queue import SimpleQueue
 from typing import Any
 
 from cluster.applying import Applier
-from cluster.bed import Bed, How, Result
+from cluster.bed import Bed, Result
 from cluster.mutants import Mutant
 
 from ringfence.probes import Session, kubeconfig
 from ringfence.shape import Manifest
+from ringfence.verdict import Verdict
 
 _IN_FORCE = 6.0  # seconds within which a changed object is
 _WORKERS = 3  # they wait as much as they compute
@@ -45,6 +46,7 @@ def kill_objects(bed: Bed, mutants: Sequence[Mutant]) -> Iterator[Result]:
     with _Round.opened(bed) as one_round:
         for batch in (*zip_longest(*by_control), *((m,) for m in others)):
             yield from one_round.kill([m for m in batch if m])
+        one_round.all_green()
 
 
 class _Round:
@@ -52,6 +54,7 @@ class _Round:
 
     def __init__(self, bed: Bed, door: Applier, sessions: SimpleQueue[Session], pool: ThreadPoolExecutor) -> None:
         self.bed, self.door, self._sessions, self._pool = bed, door, sessions, pool
+        self._red: dict[str, str] = {}  # control: its pair that its last mutant turned red
 
     @classmethod
     @contextmanager
@@ -73,7 +76,14 @@ class _Round:
             for mutant in batch:
                 changes.enter_context(self._changed(mutant))
             reds = list(self._pool.map(partial(self._asked, partial(self._turns_red, limit)), batch))
-        return [Result(m, How.PAIR if red else How.NOBODY, red) for m, red in zip(batch, reds, strict=True)]
+        self._red.update({m.control: red.pair for m, red in zip(batch, reds, strict=True) if red})
+        return [Result.of(m, red) for m, red in zip(batch, reds, strict=True)]
+
+    def all_green(self) -> None:
+        """All is as before the first."""
+        session = self._sessions.get()
+        assert self.bed.reds(session, patience=_IN_FORCE) == [], "every object is as it was"
+        self._sessions.put(session)
 
     def _asked(self, ask: Callable[[Session, Mutant], Any], mutant: Mutant) -> Any:
         session = self._sessions.get()
@@ -83,12 +93,20 @@ class _Round:
             self._sessions.put(session)
 
     def _green_again(self, session: Session, mutant: Mutant) -> list[str]:
-        return self.bed.reds(session, [mutant.control], patience=_IN_FORCE)
+        """What still fails of what the last mutant of this control turned red; after a namespace was away, of any pair.
 
-    def _turns_red(self, limit: float, session: Session, mutant: Mutant) -> str:
+        One object is in force as a whole, a namespace's objects are not.
+        """
+        last = self._red.pop(mutant.control, "")
+        pairs = [last] if last and not _is_namespace(mutant) else []
+        if not pairs and not _is_namespace(mutant):
+            return []
+        return self.bed.reds(session, [mutant.control], patience=_IN_FORCE, pairs=pairs)
+
+    def _turns_red(self, limit: float, session: Session, mutant: Mutant) -> Verdict | None:
         while not (found := self.bed.red(session, [mutant.control], patience=0.0)):
             if time.monotonic() > limit:
-                return ""
+                return None
             time.sleep(0.1)
         return found
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +34,12 @@ PROOF = ROOT / ".proof"
 SURVIVORS = Path(__file__).with_name("survivors.yaml")
 
 
-@pytest.fixture(scope="module")
-def bed(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+@contextmanager
+def in_force(tools: Tools, folder: Path) -> Iterator[Bed]:
+    """The example on a control plane of its own."""
     builder = Builder()
     resolution = builder.resolve(EXAMPLE, "examples/zero-trust/cluster.yaml")
-    with ControlPlane(HostFiles.of_cluster(EXAMPLE), tmp_path_factory.mktemp("mutable") / "state", tools) as plane:
+    with ControlPlane(HostFiles.of_cluster(EXAMPLE), folder / "state", tools) as plane:
         made = Bed(plane, resolution, builder.objects(resolution))
         with Session(made.access) as session:
             Applier(session.admin).apply_all(made.bundle)
@@ -45,15 +48,32 @@ def bed(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]
 
 
 @pytest.fixture(scope="module")
-def results(bed: Bed) -> tuple[list[Result], list[Mutant]]:
-    """Every mutant's result, and the removals that change nothing."""
+def bed(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+    with in_force(tools, tmp_path_factory.mktemp("mutable")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def results(bed: Bed, tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Result], list[Mutant]]:
+    """Every mutant's result, and the removals that change nothing.
+
+    Objects change on a second control plane at the same time: they wait for policies while settings compute.
+    """
     controls = proved_by_api(bed.resolution.controls)
     objects = [m for c in controls for m in of_cluster_plane(bed.resolution, bed.bundle, c)]
     settings = [m for c in controls for m in of_host_plane(bed.bundle, c)]
     known: dict[str, Defaults] = {}
     settings = [m for m in settings if not repeats_a_removal(m, bed.plane.tools.paths, known)]
     idle = [m for m in settings if changes_nothing(m, bed.plane.tools.paths, known)]
-    found = [*kill_settings(bed, [m for m in settings if m not in idle]), *kill_objects(bed, objects)]
+
+    def of_objects() -> list[Result]:
+        with in_force(tools, tmp_path_factory.mktemp("mutable")) as second:
+            return list(kill_objects(second, objects))
+
+    with ThreadPoolExecutor(1) as beside:
+        running = beside.submit(of_objects)
+        found = list(kill_settings(bed, [m for m in settings if m not in idle]))
+        found += running.result()
     PROOF.mkdir(exist_ok=True)
     record = {"mutants": [r.row() for r in found], "defaults": [{"control": m.control, "what": m.what} for m in idle]}
     (PROOF / "mutants.json").write_text(json.dumps(record, indent=1) + "\n")

@@ -17,7 +17,7 @@ from ringfence.probes.resources import Resources
 LABEL = "ringfence/probe"  # on everything that a run makes, with its name
 _FINALIZER = LABEL
 _RBAC = "rbac.authorization.k8s.io"
-_GONE_WITHIN = 60.0  # seconds that a namespace may take to go
+_GONE_WITHIN = 180.0  # seconds that a namespace may take to go: a busy disk drops the events of a flood one by one
 _ATTEMPTS = 3  # to delete an object at the end of a run
 _PAUSE = 1.0  # seconds between them, as API Priority and Fairness tells a client to wait
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from ringfence.build import Resolution
 from ringfence.model import ResolvedControl, Stage
@@ -42,13 +42,15 @@ def run_pairs(
     patience: float = PATIENCE,
     settling: float = SETTLING,
     everywhere: bool = False,
+    pairs: Collection[str] = (),
     seen: Callable[[Verdict], object] = id,
 ) -> list[Verdict]:
     """Verdicts on the pairs of these controls (all by default), in the catalogue's order; `seen` gets each at once.
 
     `everywhere` asks pairs of controls that emit something for each namespace in each of them, not in the first.
+    `pairs` are names: none but those are asked.
     """
-    run = _Run(session, resolution, patience, settling, everywhere)
+    run = _Run(session, resolution, patience, settling, everywhere, pairs)
     verdicts = []
     for control in resolution.controls:
         if controls and control.id not in controls:
@@ -126,16 +128,24 @@ class _Run:
     """One call of `run_pairs`."""
 
     def __init__(
-        self, session: Session, resolution: Resolution, patience: float, settling: float, everywhere: bool
+        self,
+        session: Session,
+        resolution: Resolution,
+        patience: float,
+        settling: float,
+        everywhere: bool,
+        pairs: Collection[str],
     ) -> None:
         self._session, self._cluster, self._settling = session, resolution.cluster, settling
-        self._everywhere = everywhere
+        self._everywhere, self._names = everywhere, pairs
         self._deadline = time.monotonic() + patience
         self._enforced = frozenset(c.id for c in resolution.controls if c.stage is Stage.ENFORCE)
         session.own_accounts = "sa-per-workload" in self._enforced
 
     def control(self, control: ResolvedControl) -> Iterator[Verdict]:
         for pair, state, why in plan(self._cluster, control, self._enforced):
+            if self._names and (pair is None or pair.name not in self._names):
+                continue
             start = time.monotonic()
             if pair is not None and state is None:
                 state, why = self._pair(pair, control)
