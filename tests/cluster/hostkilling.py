@@ -33,10 +33,11 @@ API, ETCD = "kube-apiserver", "etcd"
 NOWHERE = Path(os.devnull)  # where an API server without an audit log writes it
 Batch = tuple[Mutant, ...]
 _RETENTION = "audit-retention"
+_FLOOD = "apiserver-event-rate-limit"
 _STARTING = 20.0  # seconds that a mutant may take to start, at least; a quiet machine takes four
 _SLOWER = 2  # times as long as unchanged ones took, on a busy one
 _UNHURRIED = 180.0  # seconds that those may take
-_WORKERS = 5  # they wait more than they compute
+_WORKERS = 4  # they wait more than they compute
 _SHARING = 3  # mutants of one API server
 _WITNESSES = (
     "apiserver-oidc-structured",  # who asks
@@ -99,23 +100,30 @@ class _Beside:
 
     def __init__(self, bed: Bed, mutants: Sequence[Mutant]) -> None:
         self.bed, self.mutants = bed, mutants
-        self.controls = sorted({m.control for m in mutants})
         self.patience = _UNHURRIED
 
     def kill(self) -> Iterator[Result]:
-        """All of them. First as many API servers as run at a time, without changes: those must answer as the first does."""
-        with ThreadPoolExecutor(_WORKERS) as pool:
+        """All of them; those of a flood at the end, one at a time: a busy machine is too slow to reach a limit."""
+        floods = [m for m in self.mutants if m.control == _FLOOD]
+        yield from self._killed([m for m in self.mutants if m not in floods], _WORKERS)
+        yield from self._killed(floods, 1)
+
+    def _killed(self, mutants: Sequence[Mutant], workers: int) -> Iterator[Result]:
+        """First as many API servers as run at a time, without changes: those must answer as the first does."""
+        controls = sorted({m.control for m in mutants})
+        self.patience = _UNHURRIED
+        with ThreadPoolExecutor(workers) as pool:
             began = time.monotonic()
-            for reds in pool.map(lambda _: self._unchanged(), range(_WORKERS if self.mutants else 0)):
+            for reds in pool.map(lambda _: self._unchanged(controls), range(workers if mutants else 0)):
                 assert not reds, f"an API server of the same settings: {reds}"
             self.patience = max(_STARTING, _SLOWER * (time.monotonic() - began))
-            for found in pool.map(self._together, batches(self.mutants)):
+            for found in pool.map(self._together, batches(mutants)):
                 yield from found
 
-    def _unchanged(self) -> list[str]:
+    def _unchanged(self, controls: Sequence[str]) -> list[str]:
         with self._second({}, {}) as session:
-            red = self.bed.red(session, self.controls)
-            return self.bed.reds(session, self.controls, patience=PATIENCE) if red else []
+            red = self.bed.red(session, controls)
+            return self.bed.reds(session, controls, patience=PATIENCE) if red else []
 
     def _together(self, batch: Batch) -> list[Result]:
         if len(batch) == 1:

@@ -46,7 +46,7 @@ def kill_objects(bed: Bed, mutants: Sequence[Mutant]) -> Iterator[Result]:
     with _Round.opened(bed) as one_round:
         for batch in (*zip_longest(*by_control), *((m,) for m in others)):
             yield from one_round.kill([m for m in batch if m])
-        one_round.all_green()
+        one_round.all_green(sorted({m.control for m in mutants}))
 
 
 class _Round:
@@ -79,10 +79,10 @@ class _Round:
         self._red.update({m.control: red.pair for m, red in zip(batch, reds, strict=True) if red})
         return [Result.of(m, red) for m, red in zip(batch, reds, strict=True)]
 
-    def all_green(self) -> None:
+    def all_green(self, controls: Sequence[str]) -> None:
         """All is as before the first."""
         session = self._sessions.get()
-        assert self.bed.reds(session, patience=_IN_FORCE) == [], "every object is as it was"
+        assert self.bed.reds(session, controls, patience=_IN_FORCE) == [], "every object is as it was"
         self._sessions.put(session)
 
     def _asked(self, ask: Callable[[Session, Mutant], Any], mutant: Mutant) -> Any:

@@ -54,7 +54,13 @@ def bed(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]
 
 
 @pytest.fixture(scope="module")
-def results(bed: Bed, tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Result], list[Mutant]]:
+def second(bed: Bed, tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:  # after the first
+    with in_force(tools, tmp_path_factory.mktemp("mutable")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def results(bed: Bed, second: Bed) -> tuple[list[Result], list[Mutant]]:
     """Every mutant's result, and the removals that change nothing.
 
     Objects change on a second control plane at the same time: they wait for policies while settings compute.
@@ -65,13 +71,8 @@ def results(bed: Bed, tools: Tools, tmp_path_factory: pytest.TempPathFactory) ->
     known: dict[str, Defaults] = {}
     settings = [m for m in settings if not repeats_a_removal(m, bed.plane.tools.paths, known)]
     idle = [m for m in settings if changes_nothing(m, bed.plane.tools.paths, known)]
-
-    def of_objects() -> list[Result]:
-        with in_force(tools, tmp_path_factory.mktemp("mutable")) as second:
-            return list(kill_objects(second, objects))
-
     with ThreadPoolExecutor(1) as beside:
-        running = beside.submit(of_objects)
+        running = beside.submit(lambda: list(kill_objects(second, objects)))
         found = list(kill_settings(bed, [m for m in settings if m not in idle]))
         found += running.result()
     PROOF.mkdir(exist_ok=True)
