@@ -40,7 +40,7 @@ class Result:
     @classmethod
     def of(cls, mutant: Mutant, red: Verdict | None) -> Result:
         """Of a mutant whose control's pairs were asked."""
-        return cls(mutant, How.PAIR if red else How.NOBODY, words(red) if red else "")
+        return cls(mutant, How.PAIR if red else How.NOBODY, _words(red) if red else "")
 
     @property
     def killed(self) -> bool:
@@ -67,12 +67,10 @@ class Bed:
         self.plane, self.resolution, self.bundle = plane, resolution, bundle
         self.access: Access = joined(plane.folder, plane.record, plane.access, resolution.cluster)
 
-    def reds(
-        self, session: Session, controls: Sequence[str] = (), patience: float = 0.0, pairs: Sequence[str] = ()
-    ) -> list[str]:
+    def reds(self, session: Session, controls: Sequence[str] = (), patience: float = 0.0) -> list[str]:
         """What fails of these controls' pairs, or of all, in words."""
-        found = run_pairs(session, self.resolution, controls, patience=patience, pairs=pairs)
-        return [words(v) for v in found if v.state is State.FAILED]
+        found = run_pairs(session, self.resolution, controls, patience=patience)
+        return [_words(v) for v in found if v.state is State.FAILED]
 
     def red(self, session: Session, controls: Sequence[str], patience: float = READY) -> Verdict | None:
         """The first that fails of these controls' pairs after a change, twice in a row.
@@ -80,13 +78,13 @@ class Bed:
         Once may be a hiccup of a busy machine; then all are asked again.
         """
         for _ in range(2):
-            found = self.first_red(session, controls, patience)
-            if found is None or self.first_red(session, [found.control], patience, [found.pair]):
+            found = self._first(session, controls, patience)
+            if found is None or self._first(session, [found.control], patience, [found.pair]):
                 return found
         return None
 
-    def first_red(
-        self, session: Session, controls: Sequence[str], patience: float = READY, pairs: Sequence[str] = ()
+    def _first(
+        self, session: Session, controls: Sequence[str], patience: float, pairs: Sequence[str] = ()
     ) -> Verdict | None:
         """The first that fails; the pairs after it aren't asked."""
         try:
@@ -98,7 +96,7 @@ class Bed:
         return None
 
 
-def words(verdict: Verdict) -> str:
+def _words(verdict: Verdict) -> str:
     return f"{verdict.pair}: {verdict.detail}"
 
 

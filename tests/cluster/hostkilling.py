@@ -100,7 +100,6 @@ class _Beside:
 
     def __init__(self, bed: Bed, mutants: Sequence[Mutant]) -> None:
         self.bed, self.mutants = bed, mutants
-        self.patience = _UNHURRIED
 
     def kill(self) -> Iterator[Result]:
         """All of them; those of a flood at the end, one at a time: a busy machine is too slow to reach a limit."""

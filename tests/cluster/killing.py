@@ -54,7 +54,6 @@ class _Round:
 
     def __init__(self, bed: Bed, door: Applier, sessions: SimpleQueue[Session], pool: ThreadPoolExecutor) -> None:
         self.bed, self.door, self._sessions, self._pool = bed, door, sessions, pool
-        self._red: dict[str, str] = {}  # control: its pair that its last mutant turned red
 
     @classmethod
     @contextmanager
@@ -76,7 +75,6 @@ class _Round:
                 changes.enter_context(self._changed(mutant))
             limit = time.monotonic() + _IN_FORCE
             reds = list(self._pool.map(partial(self._asked, partial(self._turns_red, limit)), batch))
-        self._red.update({m.control: red.pair for m, red in zip(batch, reds, strict=True) if red})
         return [Result.of(m, red) for m, red in zip(batch, reds, strict=True)]
 
     def all_green(self, controls: Sequence[str]) -> None:
@@ -93,15 +91,7 @@ class _Round:
             self._sessions.put(session)
 
     def _green_again(self, session: Session, mutant: Mutant) -> list[str]:
-        """What still fails of what the last mutant of this control turned red; after a namespace was away, of any pair.
-
-        One object is in force as a whole, a namespace's objects are not.
-        """
-        last = self._red.pop(mutant.control, "")
-        pairs = [last] if last and not _is_namespace(mutant) else []
-        if not pairs and not _is_namespace(mutant):
-            return []
-        return self.bed.reds(session, [mutant.control], patience=_IN_FORCE, pairs=pairs)
+        return self.bed.reds(session, [mutant.control], patience=_IN_FORCE)
 
     def _turns_red(self, limit: float, session: Session, mutant: Mutant) -> Verdict | None:
         """What is asked last is asked when the change is in force, however long a busy machine takes to ask."""

@@ -77,6 +77,16 @@ def test_refused_by_its_control_with_a_twin_that_passes_is_proved(tmp_path: Path
     assert all(a.dry for a in pods)
 
 
+def test_pairs_are_asked_by_their_names_alone(tmp_path: Path) -> None:
+    others = pair().partition("pairs:\n")[2].replace("name: a pair", "name: another")
+    resolution = resolved(tmp_path, pair() + others)
+    stub = Stub(lambda asked: POLICY if bad_pod(asked) else None)
+    with session(stub) as one:
+        found = run_pairs(one, resolution, ["demo-one"], pairs=["another"])
+    assert [v.pair for v in found] == ["another"]
+    assert sum(map(bad_pod, stub.asked)) == 1
+
+
 @pytest.mark.parametrize(
     ("decide", "said"),
     [
