@@ -164,6 +164,8 @@ DOCUMENT = [
      '10:23: error: images.registries[0]: "docker.io" does not parse; end it with a slash: "docker.io/"'),
     ("", "images: {registries: [Docker.io/]}\n", '10:23: error: images.registries[0]: "Docker.io/" does not parse; write a '
      "host in lower case, perhaps a path, and a slash, such as registry.example.com/team/"),
+    ("", 'images: {registries: ["a\\nb: c"]}\n', '10:23: error: images.registries[0]: "a\\nb: c" does not parse; write a '
+     "host in lower case, perhaps a path, and a slash, such as registry.example.com/team/"),
     ("", "identity: {oidc: [{url: 'http://a', audience: b}]}\n",
      '10:20: error: identity.oidc[0].url: "http://a" does not parse; write an https URL without query, fragment or user name'),
     ("", "identity: {groups: {auditor: [a b]}}\n",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -102,7 +103,7 @@ def _type_hint(wanted: str, got: Any, fields: Mapping[str | int, _Schema]) -> st
 
 
 def _pattern_hint(got: str, pattern: str) -> str:
-    if pattern == d.REGISTRY and not got.endswith("/"):
+    if pattern == d.REGISTRY and re.search(pattern, f"{got}/"):
         return f'end it with a slash: "{got}/"'
     if pattern == d.REGISTRY:
         return "write a host in lower case, perhaps a path, and a slash, such as registry.example.com/team/"
