@@ -113,7 +113,8 @@ def environment(folder: Path, programs: Mapping[str, Path], kubeconfig: str) -> 
         "HOME": os.environ.get("HOME", str(folder)),
         "KUBECONFIG": kubeconfig,
         "PATH": os.pathsep.join(path),
-        "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
+        # Without `metadata=skip` a kill can leave an empty `.attrs` file beside the state, which is then refused.
+        "PULUMI_BACKEND_URL": f"file://{folder / 'state'}?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(folder / "passphrase"),
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "PULUMI_HOME": str(folder / "home"),
@@ -167,7 +168,7 @@ def provide() -> dict[str, Path]:
 
 def apply(cluster: Path, folder: Path, env: Mapping[str, str], authority: str) -> None:
     """`pulumi up` of stacks/bootstrap for a cluster, with a new stack for a new API server."""
-    whose = sha256(Path(authority).read_bytes()).hexdigest()
+    whose = sha256(Path(authority).read_bytes() + env["PULUMI_BACKEND_URL"].encode()).hexdigest()
     if not usable(folder, whose):
         shutil.rmtree(folder, ignore_errors=True)
         prepare(folder)
@@ -183,13 +184,9 @@ def apply(cluster: Path, folder: Path, env: Mapping[str, str], authority: str) -
 
 
 def usable(folder: Path, whose: str) -> bool:
-    """Is that stack of this API server, and its state whole? A kill may cut off the file that is being written.
-
-    A new stack of the same name finds on the API server what is its own.
-    """
+    """Is that stack of this API server? A new stack of the same name finds on the API server what is its own."""
     belongs = folder / "of"
-    states = folder.glob("state/.pulumi/stacks/*/*.json")
-    return belongs.is_file() and belongs.read_text(encoding="utf-8") == whose and all(s.stat().st_size for s in states)
+    return belongs.is_file() and belongs.read_text(encoding="utf-8") == whose
 
 
 def down(folder: Path) -> None:

@@ -97,9 +97,10 @@ class Engine:
         (found,) = (self.folder / "state").glob(".pulumi/stacks/*/dev.json")
         return found
 
-    def put_back(self) -> None:
-        """Put the backup of the state in its place, as docs/pulumi.md says."""
-        self.checkpoint.write_bytes(self.checkpoint.with_name("dev.json.bak").read_bytes())
+    @property
+    def attributes(self) -> Path:
+        """What a backend without `metadata=skip` writes beside it, and not in one step."""
+        return self.checkpoint.with_name("dev.json.attrs")
 
     def state(self) -> list[dict[str, Any]]:
         """The resources in the state, as exported."""

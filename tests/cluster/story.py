@@ -74,8 +74,8 @@ class Story:
     recovered: Done  # and the one after `pulumi cancel`
     adopted: Held
     settled: Body  # a preview after that
-    cut_off: Done  # `up` when the state's file is empty
-    put_right: Done  # and with its backup in place
+    cut_off: Done  # `up` when what stands beside the state's file is empty
+    put_right: Done  # and without it
     after_cut_off: Held
     forced: Done  # `destroy --skip-preview` without the key
     after_forced: Held
@@ -143,18 +143,17 @@ class Telling:
         assert running.returncode == -signal.SIGKILL, "it was through before it could be killed"
         self.told["killed_with"] = self.held()
         self.told["locked"] = self.engine.up(ok=False)
-        if not self.engine.checkpoint.read_bytes().strip():  # see `cut_off`
-            self.engine.put_back()
+        assert not self.engine.attributes.exists(), "it may have been cut off: see `cut_off`"
         self.engine.run("cancel", "--yes")
         self.told["recovered"] = self.engine.up()
         self.told["adopted"] = self.held()
         self.told["settled"] = self.engine.preview()
 
     def cut_off(self) -> None:
-        """Leave what a kill leaves that comes while the state is written to a folder."""
-        self.engine.checkpoint.write_bytes(b"")
+        """Leave what a kill leaves that comes while the state is written to a folder without `metadata=skip`."""
+        self.engine.attributes.write_bytes(b"")
         self.told["cut_off"] = self.engine.up(ok=False)
-        self.engine.put_back()
+        self.engine.attributes.unlink()
         self.told["put_right"] = self.engine.up()
         self.told["after_cut_off"] = self.held()
 
