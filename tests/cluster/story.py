@@ -134,7 +134,7 @@ class Telling:
         wait(lambda: self.engine.locks())
         self.told["second"] = self.engine.up(ok=False)
         wait(lambda: self.cluster.api.call("GET", "/api/v1/namespaces/stall").ok)  # of the first that it makes
-        plugins = children(running.pid)  # the provider has a group of its own, and outlives a killed engine
+        plugins = descendants(running.pid)  # provider and program have groups of their own, and outlive a killed engine
         os.killpg(running.pid, signal.SIGKILL)
         for plugin in plugins:
             with suppress(ProcessLookupError):
@@ -199,14 +199,17 @@ class Telling:
         self.told["left"] = self.held()
 
 
-def children(pid: int) -> list[int]:
-    """The processes that a process has started and that still run."""
-    found = []
+def descendants(pid: int) -> list[int]:
+    """The processes that a process has started, and those that they have, which still run."""
+    parents = {}
     for file in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             parent = file.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1]
-            found += [int(file.parent.name)] if int(parent) == pid else []
-    return found
+            parents[int(file.parent.name)] = int(parent)
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found[1:]
 
 
 def remove(cluster: Applier, *bodies: Body) -> None:
