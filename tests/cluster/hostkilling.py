@@ -26,7 +26,7 @@ from cluster.mutants import REMOVAL, Mutant
 
 from ringfence.documents import dump
 from ringfence.errors import RingfenceError
-from ringfence.probes import Session, kubeconfig
+from ringfence.probes import Access, Session, kubeconfig
 from ringfence.probes.runner import PATIENCE
 
 API, ETCD = "kube-apiserver", "etcd"
@@ -153,12 +153,20 @@ class _Beside:
     def _second(self, flags: Mapping[str, str | None], files: Mapping[str, str]) -> Iterator[Session]:
         with self.bed.plane.second_apiserver(flags, files, timeout=self.patience) as one:
             server = kubeconfig.read((one.kubeconfig,)).server
-            with Session(replace(self.bed.access, server=server, audit_log=one.audit_log or NOWHERE)) as session:
-                try:
-                    yield session
-                finally:  # the run's own namespace goes with the control plane: deleting what is in it takes seconds
-                    with suppress(ValueError):
-                        session.fixtures.forget(f"/api/v1/namespaces/{session.fixtures.name}")
+            with _hasty(replace(self.bed.access, server=server, audit_log=one.audit_log or NOWHERE)) as session:
+                yield session
+
+
+@contextmanager
+def _hasty(access: Access) -> Iterator[Session]:
+    """A session whose namespaces go with the control plane: deleting what is in them takes seconds."""
+    with Session(access) as session:
+        try:
+            yield session
+        finally:
+            session.fixtures.going.clear()
+            with suppress(ValueError):
+                session.fixtures.forget(f"/api/v1/namespaces/{session.fixtures.name}")
 
 
 def _texts(*mutants: Mutant) -> dict[str, str]:
@@ -199,7 +207,7 @@ def _on_host(bed: Bed, mutant: Mutant) -> Result:
 def _instead(bed: Bed, mutant: Mutant) -> Result:
     try:
         bed.plane.restart(mutant.component, mutant.flags)
-        with Session(bed.access) as session:
+        with _hasty(bed.access) as session:
             return Result.of(mutant, bed.red(session, [mutant.control]))
     except RingfenceError as bad:
         return _failed(mutant, bad)

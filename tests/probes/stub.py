@@ -76,9 +76,10 @@ class Stub:
                 self.objects[path] = asked.body
             return 201, asked.body
         if asked.method == "DELETE":
-            return (
-                (200, self.objects.pop(asked.path)) if asked.path in self.objects else refusal(404, "NotFound", "gone")
-            )
+            if asked.path not in self.objects:
+                return refusal(404, "NotFound", "gone")
+            body = self.objects.pop(asked.path)
+            return 200, body if body["metadata"].get("finalizers") else {"kind": "Status", "status": "Success"}
         return (200, self.objects[asked.path]) if asked.path in self.objects else refusal(404, "NotFound", "not there")
 
 

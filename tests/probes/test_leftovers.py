@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import write_cluster
@@ -189,3 +190,24 @@ def test_somebody_elses_folder_says_nothing_of_our_runs(temporary: Path, monkeyp
     monkeypatch.setattr(os, "getuid", lambda: here + 1)
     assert list(leftovers._dead_runs()) == []
     assert folder.exists()
+
+
+def test_a_namespace_that_was_deleted_before_the_end_is_waited_for_there() -> None:
+    place = f"{NAMESPACES}/slow"
+    made: dict[str, Any] = {**BASES["namespace"], "metadata": {"name": "slow"}}
+    asked_of_it: list[str] = []
+
+    def decide(asked: Asked) -> Answer | None:
+        if asked.path != place:
+            return None
+        asked_of_it.append(asked.method)
+        if asked_of_it.count("GET") == 3:
+            return refusal(404, "NotFound", "gone")
+        return 200, made
+
+    with serving(Stub(decide)) as stub:
+        with Session(stub.access) as session:
+            session.fixtures.make(made)
+            assert session.fixtures.discard(place) == ""
+            assert asked_of_it == ["DELETE"]
+        assert asked_of_it == ["DELETE", "GET", "GET", "GET"]

@@ -29,6 +29,7 @@ class Fixtures:
         self._admin, self._resources, self._run = admin, resources, run
         self.name = f"ringfence-probe-{run}"
         self._made: list[str] = []  # paths, oldest first
+        self.going: list[str] = []  # paths of what was deleted before the end, and didn't go at once
         self._numbers = itertools.count(1)  # of all threads
         self._namespace = ""
         self._accounts: set[tuple[str, str]] = set()
@@ -104,6 +105,8 @@ class Fixtures:
             return answer.text
         if path in self._made:
             self._made.remove(path)
+        if answer.ok and (answer.data or {}).get("kind") != "Status":  # a namespace goes after all that is in it
+            self.going.append(path)
         return ""
 
     def namespace(self) -> str:
@@ -148,7 +151,8 @@ class Fixtures:
         paths = list(reversed(self._made))
         self._namespace, self._accounts, self._users = "", set(), {}
         stays = self._discard_all(paths)
-        stays.update(self._wait([p for p in paths if p not in stays]))
+        stays.update(self._wait([p for p in dict.fromkeys((*paths, *self.going)) if p not in stays]))
+        self.going.clear()
         if stays:
             first, *others = stays
             more = f"; so are {', '.join(others)}" if others else ""
