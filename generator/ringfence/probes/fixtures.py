@@ -29,7 +29,7 @@ class Fixtures:
         self._admin, self._resources, self._run = admin, resources, run
         self.name = f"ringfence-probe-{run}"
         self._made: list[str] = []  # paths, oldest first
-        self.going: list[str] = []  # paths of what was deleted before the end, and didn't go at once
+        self.going: list[str] = []  # paths of what of it was deleted before the end, and didn't go at once
         self._numbers = itertools.count(1)  # of all threads
         self._namespace = ""
         self._accounts: set[tuple[str, str]] = set()
@@ -105,8 +105,8 @@ class Fixtures:
             return answer.text
         if path in self._made:
             self._made.remove(path)
-        if answer.ok and (answer.data or {}).get("kind") != "Status":  # a namespace goes after all that is in it
-            self.going.append(path)
+            if answer.ok and (answer.data or {}).get("kind") != "Status":  # a namespace goes after all that is in it
+                self.going.append(path)
         return ""
 
     def namespace(self) -> str:
