@@ -168,6 +168,7 @@ def provide() -> dict[str, Path]:
 
 def apply(cluster: Path, folder: Path, env: Mapping[str, str], authority: str) -> None:
     """`pulumi up` of stacks/bootstrap for a cluster, with a new stack for a new API server."""
+    # Pulumi remembers which stack is selected by the address of its backend, so one of another address is of no use.
     whose = sha256(Path(authority).read_bytes() + env["PULUMI_BACKEND_URL"].encode()).hexdigest()
     if not usable(folder, whose):
         shutil.rmtree(folder, ignore_errors=True)

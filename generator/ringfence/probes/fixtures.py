@@ -29,7 +29,7 @@ class Fixtures:
         self._admin, self._resources, self._run = admin, resources, run
         self.name = f"ringfence-probe-{run}"
         self._made: list[str] = []  # paths, oldest first
-        self.going: list[str] = []  # paths of what of it was deleted before the end, and didn't go at once
+        self.going: list[str] = []  # paths that were among those; deleted, and perhaps not gone yet
         self._numbers = itertools.count(1)  # of all threads
         self._namespace = ""
         self._accounts: set[tuple[str, str]] = set()
