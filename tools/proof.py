@@ -37,7 +37,7 @@ RINGS = {
 }
 HOW = {  # tests/cluster/bed.py
     "pair": "by a pair of their control",
-    "start": "by their component, which refuses the setting and ends",
+    "start": "by a component, which refuses the setting and ends",
     "verify": "by `ringfence verify`, which is not let in any more",
     "files": "by the files that are kept beside the audit log",
 }
@@ -51,8 +51,9 @@ What the committed tree showed on real control planes, run from its own host fil
 pair of its probes came out right: a request that it must refuse was refused for its reason, and the twin that differs
 in that one thing was admitted; it is *proved in part* where some pairs ask for what these control planes lack. A
 *mutant* is the tree with one object, fragment, flag or file removed, or one setting flipped as a mistake would, in
-force on a real control plane. It is noticed when a pair of its control fails; when its component refuses the setting
-and ends; or when `ringfence verify` itself is no longer let in. The figures tell these apart."""
+force on a real control plane. It is noticed when a pair of its control fails; when a component refuses the setting and
+ends; when `ringfence verify` itself is no longer let in; or by the files that are kept beside the audit log. The
+figures tell these apart."""
 ABOUT = {
     "Controls": "Removals and flips are those noticed, of all. Only controls whose first proof is a request have them.",
     "Survivors": "Mutants that nobody notices where they are in force, and why. Of some there is nothing to notice: "

@@ -111,6 +111,7 @@ def environment(folder: Path, programs: Mapping[str, Path], kubeconfig: str) -> 
     path = dict.fromkeys([str(here), *(str(programs[name].parent) for name in PROGRAMS), "/usr/bin", "/bin"])
     return {
         "HOME": os.environ.get("HOME", str(folder)),
+        "GOGC": "400",  # Pulumi and its provider live for seconds, of which collecting garbage is a sixth
         "KUBECONFIG": kubeconfig,
         "PATH": os.pathsep.join(path),
         # Without `metadata=skip` a kill can leave an empty `.attrs` file beside the state, which is then refused.
@@ -168,8 +169,7 @@ def provide() -> dict[str, Path]:
 
 def apply(cluster: Path, folder: Path, env: Mapping[str, str], authority: str) -> None:
     """`pulumi up` of stacks/bootstrap for a cluster, with a new stack for a new API server."""
-    # Pulumi remembers which stack is selected by the address of its backend, so one of another address is of no use.
-    whose = sha256(Path(authority).read_bytes() + env["PULUMI_BACKEND_URL"].encode()).hexdigest()
+    whose = owner(Path(authority).read_bytes(), env["PULUMI_BACKEND_URL"])
     if not usable(folder, whose):
         shutil.rmtree(folder, ignore_errors=True)
         prepare(folder)
@@ -182,6 +182,11 @@ def apply(cluster: Path, folder: Path, env: Mapping[str, str], authority: str) -
         pulumi(folder, env, "cancel", "--yes")
     said = pulumi(folder, env, "up", "--yes", "--skip-preview", "--suppress-outputs", shown=sys.stdout.isatty())
     say(said[said.find("Resources:") :].strip())
+
+
+def owner(authority: bytes, backend: str) -> str:
+    """Whose a stack is: of the API server with this CA; and of this address, by which Pulumi remembers its choice."""
+    return sha256(authority + backend.encode()).hexdigest()
 
 
 def usable(folder: Path, whose: str) -> bool:

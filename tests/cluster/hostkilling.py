@@ -20,14 +20,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from cluster.aging import Aged
-from cluster.bed import Bed, How, Result
+from cluster.bed import READY, Bed, How, Result
 from cluster.hostmutants import HOST
 from cluster.mutants import REMOVAL, Mutant
 
 from ringfence.documents import dump
 from ringfence.errors import RingfenceError
 from ringfence.probes import Access, Session, kubeconfig
-from ringfence.probes.runner import PATIENCE
+from ringfence.verdict import Verdict
 
 API, ETCD = "kube-apiserver", "etcd"
 NOWHERE = Path(os.devnull)  # where an API server without an audit log writes it
@@ -37,6 +37,7 @@ _FLOOD = "apiserver-event-rate-limit"
 _STARTING = 20.0  # seconds that a mutant may take to start, at least; a quiet machine takes four
 _SLOWER = 2  # times as long as unchanged ones took, on a busy one
 _UNHURRIED = 180.0  # seconds that those may take
+_READY = (READY, 4 * READY)  # seconds until settings are in force, on a quiet machine and on a busy one
 _WORKERS = 4  # they wait more than they compute
 _SHARING = 3  # mutants of one API server
 _WITNESSES = (
@@ -100,29 +101,37 @@ class _Beside:
 
     def __init__(self, bed: Bed, mutants: Sequence[Mutant]) -> None:
         self.bed, self.mutants = bed, mutants
+        self.patience = _UNHURRIED  # seconds that one may take to start
+        self.ready = READY  # seconds that what it has read may take to be in force
 
     def kill(self) -> Iterator[Result]:
-        """All of them; those of a flood at the end, one at a time: a busy machine is too slow to reach a limit."""
+        """All of them; those of a flood at the end, one at a time: beside others a client is too slow to reach a limit."""
         floods = [m for m in self.mutants if m.control == _FLOOD]
         yield from self._killed([m for m in self.mutants if m not in floods], _WORKERS)
         yield from self._killed(floods, 1)
 
     def _killed(self, mutants: Sequence[Mutant], workers: int) -> Iterator[Result]:
-        """First as many API servers as run at a time, without changes: those must answer as the first does."""
+        """First as many API servers as run at a time, without changes: no pair of theirs may turn red, as is asked of mutants."""
+        together = batches(mutants)
         controls = sorted({m.control for m in mutants})
-        self.patience = _UNHURRIED
+        shares = [controls[i::workers] for i in range(min(workers, len(controls)))]
         with ThreadPoolExecutor(workers) as pool:
-            began = time.monotonic()
-            for reds in pool.map(lambda _: self._unchanged(controls), range(workers if mutants else 0)):
-                assert not reds, f"an API server of the same settings: {reds}"
-            self.patience = max(_STARTING, _SLOWER * (time.monotonic() - began))
-            for found in pool.map(self._together, batches(mutants)):
+            for self.ready in _READY:
+                self.patience, began = _UNHURRIED, time.monotonic()
+                reds = [red for red in pool.map(self._unchanged, shares) if red]
+                self.patience = max(_STARTING, _SLOWER * (time.monotonic() - began))
+                if not reds:
+                    break
+            assert not reds, f"API servers of the same settings: {[str(red) for red in reds]}"
+            for found in pool.map(self._together, together):
                 yield from found
 
-    def _unchanged(self, controls: Sequence[str]) -> list[str]:
+    def _unchanged(self, controls: Sequence[str]) -> Verdict | None:
         with self._second({}, {}) as session:
-            red = self.bed.red(session, controls)
-            return self.bed.reds(session, controls, patience=PATIENCE) if red else []
+            return self._red(session, controls)
+
+    def _red(self, session: Session, controls: Sequence[str]) -> Verdict | None:
+        return self.bed.red(session, controls, self.ready)
 
     def _together(self, batch: Batch) -> list[Result]:
         if len(batch) == 1:
@@ -130,9 +139,9 @@ class _Beside:
         flags = {name: value for m in batch for name, value in m.flags.items()}
         try:
             with self._second(flags, _texts(*batch)) as session:
-                reds = [self.bed.red(session, [m.control]) for m in batch]
+                reds = [self._red(session, [m.control]) for m in batch]
                 ours = {m.control for m in batch}
-                strange = self.bed.red(session, [c for c in _WITNESSES if c not in ours])
+                strange = self._red(session, [c for c in _WITNESSES if c not in ours])
         except RingfenceError:
             return [self._alone(m) for m in batch]
         return [
@@ -142,12 +151,22 @@ class _Beside:
     def _alone(self, mutant: Mutant) -> Result:
         try:
             with self._second(mutant.flags, _texts(mutant)) as session:
-                red = self.bed.red(session, [mutant.control])
+                red = self._red(session, [mutant.control])
+            if not red and mutant.control == _RETENTION and (by := self._ages(mutant.flags)):
+                return Result(mutant, How.FILES, by)
         except RingfenceError as bad:
             return _failed(mutant, bad)
-        if not red and mutant.control == _RETENTION and (by := _ages(self.bed, mutant.flags)):
-            return Result(mutant, How.FILES, by)
         return Result.of(mutant, red)
+
+    def _ages(self, flags: Mapping[str, str | None]) -> str:
+        """What is wrong with the files that an API server finds beside its log."""
+        params = next(c.params for c in self.bed.resolution.controls if c.id == _RETENTION)
+        aged = Aged("/var/log/kubernetes/audit/audit.log", params["days"], params["files"])
+        for files in (aged.old(), aged.many()):
+            with self.bed.plane.second_apiserver(flags, files, timeout=self.patience) as one:
+                if one.audit_log and (wrong := aged.wrong(one.audit_log)):
+                    return wrong
+        return ""
 
     @contextmanager
     def _second(self, flags: Mapping[str, str | None], files: Mapping[str, str]) -> Iterator[Session]:
@@ -174,24 +193,13 @@ def _texts(*mutants: Mutant) -> dict[str, str]:
 
 
 def _failed(mutant: Mutant, bad: RingfenceError) -> Result:
-    """A component that ends by itself or says that it isn't well has refused its settings; one that is late proves nothing."""
+    """A component that ends by itself has refused its settings; one that is late proves nothing."""
     words = " ".join(bad.message.split())[:300]
-    if "ended with exit code" in words or "500 Internal Server Error [-]" in words:
+    if "ended with exit code" in words:
         return Result(mutant, How.START, words)
     if "401 Unauthorized" in words or "403 Forbidden" in words:
         return Result(mutant, How.VERIFY, words)
     return Result(mutant, How.NOBODY, f"{words}; {bad.hint or ''}")
-
-
-def _ages(bed: Bed, flags: Mapping[str, str | None]) -> str:
-    """What is wrong with the files that an API server finds beside its log."""
-    params = next(c.params for c in bed.resolution.controls if c.id == _RETENTION)
-    aged = Aged("/var/log/kubernetes/audit/audit.log", params["days"], params["files"])
-    for files in (aged.old(), aged.many()):
-        with bed.plane.second_apiserver(flags, files) as one:
-            if one.audit_log and (wrong := aged.wrong(one.audit_log)):
-                return wrong
-    return ""
 
 
 def _on_host(bed: Bed, mutant: Mutant) -> Result:

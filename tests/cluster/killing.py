@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -28,13 +28,14 @@ from ringfence.verdict import Verdict
 _IN_FORCE = 6.0  # seconds within which a changed object is
 _WORKERS = 3  # they wait as much as they compute
 _GONE = 60.0  # seconds until a namespace is deleted
+_UNHURRIED = 180.0  # seconds that an API server may take to start
 _UNGUARDED = {
     "enable-admission-plugins": None,
     "disable-admission-plugins": "ValidatingAdmissionPolicy,MutatingAdmissionPolicy",
 }
 
 
-def kill_objects(bed: Bed, mutants: Sequence[Mutant]) -> Iterator[Result]:
+def kill_objects(bed: Bed, mutants: Sequence[Mutant]) -> Generator[Result]:
     """Of policies that refuse less one of each control at a time, of all else one after another.
 
     What admits more refuses nothing else, so no other control's pair turns red by it. Namespaces that go take all else
@@ -62,7 +63,7 @@ class _Round:
             sessions: SimpleQueue[Session] = SimpleQueue()
             for _ in range(_WORKERS):
                 sessions.put(stack.enter_context(Session(bed.access)))
-            unguarded = stack.enter_context(bed.plane.second_apiserver(_UNGUARDED))
+            unguarded = stack.enter_context(bed.plane.second_apiserver(_UNGUARDED, timeout=_UNHURRIED))
             access = replace(bed.access, server=kubeconfig.read((unguarded.kubeconfig,)).server)
             door = Applier(stack.enter_context(Session(access)).admin)
             yield cls(bed, door, sessions, stack.enter_context(ThreadPoolExecutor(_WORKERS)))

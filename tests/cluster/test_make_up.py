@@ -71,11 +71,13 @@ def test_up_again_and_down(pulumi: None, tools: Tools, place: Path, capfd: pytes
     assert list((place / "state" / "ringfence" / "sandbox").iterdir()) == []
 
 
-def test_a_stack_of_another_sandbox_is_not_used_again(tmp_path: Path) -> None:
-    assert not up.usable(tmp_path, "digest")
-    (tmp_path / "of").write_text("digest", encoding="utf-8")
-    assert up.usable(tmp_path, "digest")
-    assert not up.usable(tmp_path, "another")
+def test_a_stack_of_another_sandbox_or_address_is_not_used_again(tmp_path: Path) -> None:
+    ours = up.owner(b"a CA", "file:///state?metadata=skip")
+    assert not up.usable(tmp_path, ours)
+    (tmp_path / "of").write_text(ours, encoding="utf-8")
+    assert up.usable(tmp_path, ours)
+    assert not up.usable(tmp_path, up.owner(b"another", "file:///state?metadata=skip"))
+    assert not up.usable(tmp_path, up.owner(b"a CA", "file:///state"))
 
 
 STEP = """\

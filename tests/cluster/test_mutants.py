@@ -7,11 +7,13 @@ each with its reason; one that is not there fails, and so does a line that no su
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -71,14 +73,24 @@ def results(bed: Bed, second: Bed) -> tuple[list[Result], list[Mutant]]:
     known: dict[str, Defaults] = {}
     settings = [m for m in settings if not repeats_a_removal(m, bed.plane.tools.paths, known)]
     idle = [m for m in settings if changes_nothing(m, bed.plane.tools.paths, known)]
+    ended = Event()
     with ThreadPoolExecutor(1) as beside:
-        running = beside.submit(lambda: list(kill_objects(second, objects)))
-        found = list(kill_settings(bed, [m for m in settings if m not in idle]))
+        running = beside.submit(_until, ended, kill_objects(second, objects))
+        try:
+            found = list(kill_settings(bed, [m for m in settings if m not in idle]))
+        except BaseException:
+            ended.set()  # or it would be waited for to the end
+            raise
         found += running.result()
     PROOF.mkdir(exist_ok=True)
     record = {"mutants": [r.row() for r in found], "defaults": [{"control": m.control, "what": m.what} for m in idle]}
     (PROOF / "mutants.json").write_text(json.dumps(record, indent=1) + "\n")
     return found, idle
+
+
+def _until(ended: Event, results: Generator[Result]) -> list[Result]:
+    with closing(results):
+        return list(itertools.takewhile(lambda _: not ended.is_set(), results))
 
 
 def listed() -> dict[str, dict[str, Any]]:

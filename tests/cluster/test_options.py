@@ -11,7 +11,8 @@ from cluster.applying import Applier
 from cluster.bed import Bed
 from cluster.hostkilling import kill_settings
 from cluster.hostmutants import of_host_plane
-from cluster.mutants import REMOVAL
+from cluster.killing import kill_objects
+from cluster.mutants import REMOVAL, of_cluster_plane
 from helpers import ROOT, write_cluster
 
 from ringfence.build import Builder
@@ -73,12 +74,20 @@ def test_an_option_is_proved_where_it_is_taken(verdicts: list[Verdict], control:
     assert found
 
 
-@pytest.mark.parametrize("flag", ["service-account-extend-token-expiration", "service-account-private-key-file"])
-def test_what_changes_nothing_at_zero_trust_is_noticed_here(bed: Bed, flag: str) -> None:
-    found = (m for c in bed.resolution.controls for m in of_host_plane(bed.bundle, c))
-    (mutant,) = (m for m in found if m.kind == REMOVAL and f" without --{flag}=" in m.what)
-    (result,) = kill_settings(bed, [mutant])
-    assert result.killed, result.mutant
+def test_what_changes_nothing_at_zero_trust_is_noticed_here(bed: Bed) -> None:
+    flags = ("service-account-extend-token-expiration", "service-account-private-key-file")
+    removals = [m for c in bed.resolution.controls for m in of_host_plane(bed.bundle, c) if m.kind == REMOVAL]
+    mutants = [m for m in removals if any(f" without --{flag}=" in m.what for flag in flags)]
+    assert len(mutants) == len(flags)
+    assert [str(r.mutant) for r in kill_settings(bed, mutants) if not r.killed] == []
+
+
+def test_what_another_control_hides_at_zero_trust_is_noticed_here(bed: Bed) -> None:
+    control = next(c for c in bed.resolution.controls if c.id == "sa-default-no-automount")
+    found = of_cluster_plane(bed.resolution, bed.bundle, control)
+    mutant = next(m for m in found if m.what == "ServiceAccount/shop/default gone")
+    (result,) = kill_objects(bed, [mutant])
+    assert "gets no token: not refused" in result.by
 
 
 def test_every_pair_of_the_host_plane_is_asked_somewhere(tmp_path: Path) -> None:

@@ -203,7 +203,7 @@ def test_a_namespace_that_was_deleted_before_the_end_is_waited_for_there() -> No
         asked_of_it.append(asked.method)
         if asked_of_it.count("GET") == 3:
             return refusal(404, "NotFound", "gone")
-        return 200, made
+        return 200, {**made, "metadata": {**made["metadata"], "deletionTimestamp": "2026-01-01T00:00:00Z"}}
 
     with serving(Stub(decide)) as stub:
         with Session(stub.access) as session:

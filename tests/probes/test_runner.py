@@ -178,18 +178,29 @@ def test_what_only_nobody_knew_yet_is_not_refused(tmp_path: Path) -> None:
     assert set(reviews[3:]) == {"proxy"}
 
 
-def test_a_refusal_that_comes_late_once_more_is_waited_for(tmp_path: Path) -> None:
-    """Each try may make something that the API server doesn't know at once."""
+GONE = BAD.replace("{verb", '{who: {service_account: "<own>/<probe>", deleted: true}, verb')
+GIVEN = "[{base: configmap, namespace: <tenant>}]"
+
+
+@pytest.mark.parametrize(
+    ("refuse", "admit", "state", "asked"),
+    [(GONE, '{who: {service_account: "<own>/<probe>"}}', State.PROVED, 4), (BAD, "{}", State.FAILED, 2)],
+    ids=["made anew", "as it was"],
+)
+def test_what_passes_at_last_is_asked_again_only_where_it_is_made_anew(
+    tmp_path: Path, refuse: str, admit: str, state: State, asked: int
+) -> None:
+    """The API server may not know at once what a try makes."""
     tries: list[Asked] = []
 
-    def decide(asked: Asked) -> Answer | None:
-        if bad_pod(asked):
-            tries.append(asked)
-            return None if len(tries) == 2 else POLICY
+    def decide(one: Asked) -> Answer | None:
+        if bad_pod(one):
+            tries.append(one)
+            return None if len(tries) in (2, 3) else POLICY
         return None
 
-    found, _ = verdict(tmp_path, pair(given="[{base: configmap, namespace: <tenant>}]"), decide)
-    assert (found.state, len(tries)) == (State.PROVED, 3)
+    found, _ = verdict(tmp_path, pair(refuse, given=GIVEN, admit=admit), decide)
+    assert (found.state, len(tries)) == (state, asked)
 
 
 def test_a_code_is_what_a_refusal_begins_with(tmp_path: Path) -> None:

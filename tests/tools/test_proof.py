@@ -67,7 +67,7 @@ def test_who_notices_a_mutant_is_told_apart(proof: Any, tmp_path: Path) -> None:
     text = (tmp_path / "proof.md").read_text()
     assert "| flipped settings that something would notice | 3, and 0 after which" in text
     assert "| … noticed where they are in force | 2, 66.7 % |\n| … … by a pair of their control | 1, 33.3 % |\n" in text
-    assert "| … … by their component, which refuses the setting and ends | 1, 33.3 % |\n" in text
+    assert "| … … by a component, which refuses the setting and ends | 1, 33.3 % |\n" in text
     assert "| … noticed by another test, or by nobody | 0, 1 |" in text
 
 

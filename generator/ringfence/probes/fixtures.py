@@ -105,8 +105,8 @@ class Fixtures:
             return answer.text
         if path in self._made:
             self._made.remove(path)
-            if answer.ok and (answer.data or {}).get("kind") != "Status":  # a namespace goes after all that is in it
-                self.going.append(path)
+            if answer.ok and "deletionTimestamp" in ((answer.data or {}).get("metadata") or {}):
+                self.going.append(path)  # such as a namespace, which goes after all that is in it
         return ""
 
     def namespace(self) -> str:

@@ -98,6 +98,8 @@ class Places:
         self._needs = _needs(requests)
         self._excepted = excepted
         for request in requests:
+            if request["namespace"] in excepted:
+                raise NotApplicable(f"{request['namespace']} is excepted from this control")
             for persona in personas(request["who"]):
                 if persona in CLUSTER_PERSONAS and not CLUSTER_PERSONAS[persona](cluster):
                     raise NotApplicable(f"cluster.yaml names no group for {_words(persona)}")

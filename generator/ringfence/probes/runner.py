@@ -211,9 +211,12 @@ class _Run:
             return State.FAILED, wrong
         wrong, _ = self._until(scene, pair, lambda outcome: _fails(outcome, reason, audit), "admit")
         if not wrong and scene.fixtures.last_made > before and not pair.refuse["times"]:  # a burst spends what it wants
-            # What was made may not have been known when this was refused; since the twin passed, it is. Not once alone:
-            # what each try makes anew may not be known either.
-            wrong, refused = self._until(scene, pair, lambda outcome: _misses(outcome, reason, audit), "refuse")
+            # What was made may not have been known when this was refused; since the twin passed, it is.
+            made = scene.fixtures.last_made
+            refused = perform(scene, pair.refuse)
+            wrong = _misses(refused, reason, audit)
+            if wrong and scene.fixtures.last_made > made:  # what each try makes anew may not be known either
+                wrong, refused = self._until(scene, pair, lambda outcome: _misses(outcome, reason, audit), "refuse")
         return (State.FAILED, wrong) if wrong else (State.PROVED, _proof(refused, reason, audit))
 
     def _until(self, scene: Scene, pair: Pair, wrong: Callable[[Outcome], str], side: str) -> tuple[str, Outcome]:

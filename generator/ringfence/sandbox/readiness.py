@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 from ringfence.errors import ToolError
 from ringfence.sandbox.processes import Child, last_lines
 
-_STEP = 0.05  # seconds between two requests
+_STEP = 0.05  # seconds before a second look
+_LONGEST = 0.25  # and at most between two: each of an API server costs both sides a handshake
 _REQUEST = 5.0  # seconds for one
 ADMINS = "kubeadm:cluster-admins"
 
@@ -93,6 +94,7 @@ def wait(child: Child, ready: Callable[[], bool], limit: float, what: str = "ans
 
     An answer counts while the component runs: somebody else may have taken its port and answer there.
     """
+    pause = _STEP
     while True:
         answered = ready()
         if not child.running:
@@ -104,7 +106,8 @@ def wait(child: Child, ready: Callable[[], bool], limit: float, what: str = "ans
             raise ToolError(
                 f"{child.name} did not {what} in time", hint=f"its log {child.log.as_posix()} ends in\n{lines}"
             )
-        time.sleep(_STEP)
+        time.sleep(pause)
+        pause = min(pause * 1.2, _LONGEST)
 
 
 def listens(port: int) -> Callable[[], bool]:

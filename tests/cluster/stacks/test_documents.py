@@ -61,6 +61,7 @@ def test_commands_for_pulumi_work(document: Path, tmp_path: Path, pulumi_plane: 
         )
         assert done.returncode == 0, f"{done.stdout}{done.stderr}"
         assert list(tmp_path.glob(".demo-state/.pulumi/stacks/demo/*")), "its state lies where the document says"
+        assert not list(tmp_path.rglob("*.attrs")), "nothing is written there that a kill can cut off"
     finally:
         api = Api(kubeconfig.read((pulumi_plane.kubeconfig,)), None)
         remove(Applier(api), {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
