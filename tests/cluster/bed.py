@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from cluster.mutants import Mutant
@@ -13,6 +14,7 @@ from ringfence.build import Resolution
 from ringfence.cli.environment import joined
 from ringfence.model import Bundle
 from ringfence.probes import Access, Session, run_pairs
+from ringfence.probes.runner import TWIN, planned
 from ringfence.sandbox import ControlPlane
 from ringfence.verdict import State, Verdict
 
@@ -65,6 +67,7 @@ class Bed:
 
     def __init__(self, plane: ControlPlane, resolution: Resolution, bundle: Bundle) -> None:
         self.plane, self.resolution, self.bundle = plane, resolution, bundle
+        self._noticed: dict[tuple[str, ...], str] = {}  # controls -> the pair of theirs that was red last
         self.access: Access = joined(plane.folder, plane.record, plane.access, resolution.cluster)
 
     def reds(self, session: Session, controls: Sequence[str] = (), patience: float = 0.0) -> list[str]:
@@ -72,28 +75,37 @@ class Bed:
         found = run_pairs(session, self.resolution, controls, patience=patience)
         return [_words(v) for v in found if v.state is State.FAILED]
 
-    def red(self, session: Session, controls: Sequence[str], patience: float = READY) -> Verdict | None:
-        """The first that fails of these controls' pairs after a change, twice in a row.
-
-        Once may be a hiccup of a busy machine; then all are asked again.
-        """
-        for _ in range(2):
-            found = self._first(session, controls, patience)
-            if found is None or self._first(session, [found.control], patience, [found.pair]):
-                return found
-        return None
-
-    def _first(
-        self, session: Session, controls: Sequence[str], patience: float, pairs: Sequence[str] = ()
+    def red(
+        self, session: Session, controls: Sequence[str], patience: float = READY, twin: float = TWIN
     ) -> Verdict | None:
-        """The first that fails; the pairs after it aren't asked."""
+        """The first that fails of these controls' pairs after a change, twice: once may be a hiccup, or too early.
+
+        `patience` and `twin` are of the second time. The one that failed after the last change is asked first:
+        neighbours among mutants are noticed by neighbours among pairs.
+        """
+        ask = partial(run_pairs, session, self.resolution)
+
+        def look(verdict: Verdict) -> None:
+            if verdict.state is State.FAILED:
+                about = {"controls": [verdict.control], "pairs": [verdict.pair]}
+                for again in ask(**about, patience=patience, settling=READY, twin=twin):
+                    if again.state is State.FAILED:
+                        raise _Red(again)
+
         try:
-            run_pairs(
-                session, self.resolution, controls, patience=patience, settling=READY, pairs=pairs, seen=_until_red
-            )
+            for names in self._order(controls):
+                ask(controls, pairs=names, patience=0.0, settling=0.0, twin=0.0, seen=look)
         except _Red as red:
+            self._noticed[tuple(controls)] = red.verdict.pair
             return red.verdict
         return None
+
+    def _order(self, controls: Sequence[str]) -> list[list[str]]:
+        """The names of these controls' pairs in parts: from the one that was red last to the end, then those before."""
+        names = [pair.name for pair, _, _ in planned(self.resolution, controls) if pair]
+        last = self._noticed.get(tuple(controls), "")
+        start = names.index(last) if last in names else 0
+        return [part for part in (names[start:], names[:start]) if part]
 
 
 def _words(verdict: Verdict) -> str:
@@ -106,8 +118,3 @@ class _Red(Exception):
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(verdict.detail)
         self.verdict = verdict
-
-
-def _until_red(verdict: Verdict) -> None:
-    if verdict.state is State.FAILED:
-        raise _Red(verdict)

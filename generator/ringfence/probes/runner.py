@@ -22,7 +22,7 @@ from ringfence.verdict import State, Verdict
 
 PATIENCE = 20.0  # seconds from the start of a run within which every policy must have come into force
 SETTLING = 5.0  # seconds until a role or ServiceAccount made for a probe works
-_TWIN = 1.0  # and within which a twin must pass that its other half's flood may have stood in the way of
+TWIN = 1.0  # and within which a twin must pass that its other half's flood may have stood in the way of
 RINGS = {
     "render": "the rendered objects show it: `ringfence check`",
     "engine": "ring engine: a cluster on which the policy engine runs",
@@ -41,6 +41,7 @@ def run_pairs(
     *,
     patience: float = PATIENCE,
     settling: float = SETTLING,
+    twin: float = TWIN,
     everywhere: bool = False,
     pairs: Collection[str] = (),
     seen: Callable[[Verdict], object] = id,
@@ -50,7 +51,7 @@ def run_pairs(
     `everywhere` asks pairs of controls that emit something for each namespace in each of them, not in the first.
     `pairs` are names: none but those are asked.
     """
-    run = _Run(session, resolution, patience, settling, everywhere, pairs)
+    run = _Run(session, resolution, patience, settling, twin, everywhere, pairs)
     verdicts = []
     for control in resolution.controls:
         if controls and control.id not in controls:
@@ -133,10 +134,11 @@ class _Run:
         resolution: Resolution,
         patience: float,
         settling: float,
+        twin: float,
         everywhere: bool,
         pairs: Collection[str],
     ) -> None:
-        self._session, self._cluster, self._settling = session, resolution.cluster, settling
+        self._session, self._cluster, self._settling, self._twin = session, resolution.cluster, settling, twin
         self._everywhere, self._names = everywhere, pairs
         self._deadline = time.monotonic() + patience
         self._enforced = frozenset(c.id for c in resolution.controls if c.stage is Stage.ENFORCE)
@@ -222,7 +224,7 @@ class _Run:
     def _until(self, scene: Scene, pair: Pair, wrong: Callable[[Outcome], str], side: str) -> tuple[str, Outcome]:
         """Make a request until nothing is wrong with its outcome, or patience is over; at least once."""
         pause = 0.05
-        late = max(self._deadline, time.monotonic() + _TWIN if side == "admit" else 0.0)
+        late = max(self._deadline, time.monotonic() + self._twin if side == "admit" else 0.0)
         outcome = perform(scene, getattr(pair, side))
         late = max(late, self._session.fixtures.last_made + self._settling)  # of its first try: each may make some
         while (words := wrong(outcome)) and time.monotonic() < late:
