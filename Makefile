@@ -31,13 +31,13 @@ demo: setup ## render the production example into .demo, and show what came out
 	@echo "... $$(find .demo/rendered -type f | wc -l | tr -d ' ') files below .demo/rendered"; echo
 	@cat .demo/summary
 
-up: setup ## a control plane on loopback, pulumi up on it, and the proof of its controls; builds what is missing (20 minutes once)
+up: setup ## a control plane on loopback, pulumi up on it, and the proof of its controls; builds what is missing (25 minutes once)
 	@$(BIN)/python tools/up.py $(CLUSTER)
 
 down: setup ## end what make up started
 	@$(BIN)/python tools/up.py --down $(CLUSTER)
 
-tools: setup ## build the test rig's programs that are not on PATH; needs Go, 20 minutes once
+tools: setup ## build the test rig's programs that are not on PATH; needs Go, 30 minutes once
 	@$(BIN)/python tools/build.py >/dev/null
 	@$(BIN)/python tools/build.py --list
 

@@ -73,7 +73,7 @@ def test_everything_that_is_missing_is_one_error(tmp_path: Path) -> None:
     assert bad.value.line() == (
         "error: the sandbox needs kubeadm 1.36, kube-apiserver 1.36, kube-controller-manager 1.36, which are not here "
         f"({tmp_path}/kubeadm is v1.35.1); `make tools` in a checkout of ringfence builds what is missing, once "
-        "(20 minutes on two cores, with Go 1.26)"
+        "(30 minutes on two cores, with Go 1.26)"
     )
 
 

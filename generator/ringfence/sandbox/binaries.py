@@ -29,7 +29,7 @@ MINORS = {
 }
 CORE = ("etcd", "kubeadm", "kube-apiserver", "kube-controller-manager")
 KMS = "kms-plugin"
-_HINT = "`make tools` in a checkout of ringfence builds what is missing, once (20 minutes on two cores, with Go 1.26)"
+_HINT = "`make tools` in a checkout of ringfence builds what is missing, once (30 minutes on two cores, with Go 1.26)"
 _ASK = {"kubeadm": ("version", "-o", "short")}
 
 
