@@ -36,7 +36,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from builder.compiling import BuildError, NoGoError
+from builder.compiling import SIGNALS, BuildError, NoGoError
 from builder.cost import DiskError
 from builder.families import TIERS
 from builder.providing import Rig, UnknownToolError
@@ -67,7 +67,7 @@ def interrupted(number: int, _frame: object) -> None:
 def main(arguments: list[str]) -> int:
     """Run as a command; returns the exit code."""
     asked = parse(arguments)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         signal.signal(number, interrupted)
     rig = Rig(say)
     try:

@@ -20,7 +20,7 @@ from typing import Any
 from helpers import write_cluster
 
 from ringfence.sandbox import ControlPlane, HostFiles
-from ringfence.sandbox.apiserver import ApiServer
+from ringfence.sandbox.apiserver import SHORT_LIVED, ApiServer
 from ringfence.sandbox.binaries import KMS
 from ringfence.sandbox.processes import Child, environment
 
@@ -162,7 +162,7 @@ class Host:
 
     def start(self, one: ApiServer) -> None:
         one.child.stop(0)
-        one.child.start(environment(self.plane.folder.path))
+        one.child.start({**environment(self.plane.folder.path), **SHORT_LIVED})
 
     # ------------------------------------------------------------------------------------------------------- its data
 

@@ -10,10 +10,13 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import build
 import pytest
+from builder import compiling
 from builder.cache import Cache, full_key, source_key
-from builder.compiling import Go
+from builder.compiling import Go, Workshop
 from builder.cost import Cost, DiskError
 from builder.families import CORE, Binary, Family
 from builder.providing import Rig
@@ -110,6 +113,33 @@ def test_an_interrupted_build_leaves_no_file_and_no_process(bench: Bench, number
     assert running.returncode == code
     until(lambda: not alive(bench.processes[0]))
     assert [path.name for path in bench.cache.iterdir()] == ["lock"]
+
+
+def test_a_signal_that_comes_while_go_starts_ends_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[str]] = []
+    popen = subprocess.Popen
+
+    def start(command: list[str], **settings: Any) -> subprocess.Popen[str]:
+        started.append(popen(["/bin/sleep", "600"], **settings))
+        signal.raise_signal(signal.SIGTERM)
+        return started[0]
+
+    monkeypatch.setattr(compiling.subprocess, "Popen", start)
+    build_tree(tmp_path / "tools", HELLO)
+    before = signal.signal(signal.SIGTERM, build.interrupted)
+    try:
+        with pytest.raises(SystemExit, match=r"^143$"):
+            Workshop(Go("go", ""), tmp_path, tmp_path / "cache", tmp_path / "tools").make(
+                FAMILY, FAMILY.parts[0], tmp_path
+            )
+        assert signal.getsignal(signal.SIGTERM) is build.interrupted
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    try:
+        assert started[0].wait(10) == -signal.SIGKILL
+    finally:
+        started[0].kill()
+        started[0].communicate()
 
 
 def test_what_a_killed_build_left_is_removed_by_the_next(bench: Bench) -> None:

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,7 @@ UNSET = (
     "GORISCV64",
     "GOFIPS140",
 )
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # end a run; what is half built is removed
 TAIL = 15  # lines of Go's output that an error shows
 
 
@@ -156,17 +158,20 @@ class Workshop:
         folders = {"GOCACHE": str(self.build_cache), "GOTMPDIR": str(temporary)}
         env = {**os.environ, **dict.fromkeys(UNSET, ""), **SETTINGS, **folders}
         with (self.work / "log").open("w+", encoding="utf-8", errors="replace") as log:
-            process = subprocess.Popen(
-                [self.go.path, *arguments],
-                cwd=folder,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                start_new_session=True,  # so that compilers can be ended with it
-            )
+            with _held() as told:
+                process = subprocess.Popen(
+                    [self.go.path, *arguments],
+                    cwd=folder,
+                    env=env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                    start_new_session=True,  # so that compilers can be ended with it
+                )
             try:
+                for number in told:
+                    signal.raise_signal(number)
                 output, _ = process.communicate()
             except BaseException:
                 _end(process)
@@ -176,6 +181,18 @@ class Workshop:
         if process.returncode:
             raise BuildError(_refusal(arguments, said + output))
         return output
+
+
+@contextlib.contextmanager
+def _held() -> Iterator[list[int]]:
+    """The signals that come meanwhile, none of which is heeded: what starts just then would be left behind."""
+    told: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: told.append(number)) for number in SIGNALS}
+    try:
+        yield told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _end(process: subprocess.Popen[str]) -> None:

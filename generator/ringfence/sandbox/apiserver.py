@@ -25,7 +25,7 @@ from ringfence.sandbox.substitutions import Applied, Setting
 NAME = "kube-apiserver"
 _PKI = "etc/kubernetes/pki"
 # A mutant lives for seconds, and a quarter of what its start costs is collecting garbage.
-_SHORT_LIVED = {"GOGC": "off", "GOMEMLIMIT": "800MiB"}
+SHORT_LIVED = {"GOGC": "off", "GOMEMLIMIT": "800MiB"}
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ def start(parts: Parts, name: str, setting: Setting, changes: Changed, kubeconfi
     wanted = serving.changed(parts.pod.flags, changes.flags)
     line, differing = serving.command(parts.tools[NAME], parts.pod, wanted, setting)
     child = Child(name, line, parts.folder.log(name))
-    child.start({**environment(parts.folder.path), **({} if name == NAME else _SHORT_LIVED)})
+    child.start({**environment(parts.folder.path), **({} if name == NAME else SHORT_LIVED)})
     server = f"https://127.0.0.1:{setting.ports[NAME]}"
     pki = parts.folder / "pki"
     ca = parts.folder.root / _PKI / "ca.crt"
