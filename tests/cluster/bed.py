@@ -14,7 +14,7 @@ from ringfence.build import Resolution
 from ringfence.cli.environment import joined
 from ringfence.model import Bundle
 from ringfence.probes import Access, Session, run_pairs
-from ringfence.probes.runner import TWIN, planned
+from ringfence.probes.runner import planned
 from ringfence.sandbox import ControlPlane
 from ringfence.verdict import State, Verdict
 
@@ -75,12 +75,10 @@ class Bed:
         found = run_pairs(session, self.resolution, controls, patience=patience)
         return [_words(v) for v in found if v.state is State.FAILED]
 
-    def red(
-        self, session: Session, controls: Sequence[str], patience: float = READY, twin: float = TWIN
-    ) -> Verdict | None:
+    def red(self, session: Session, controls: Sequence[str], patience: float = READY) -> Verdict | None:
         """The first that fails of these controls' pairs after a change, twice: once may be a hiccup, or too early.
 
-        `patience` and `twin` are of the second time. The one that failed after the last change is asked first:
+        `patience` is of the second time, which decides. The one that failed after the last change is asked first:
         neighbours among mutants are noticed by neighbours among pairs.
         """
         ask = partial(run_pairs, session, self.resolution)
@@ -88,7 +86,7 @@ class Bed:
         def look(verdict: Verdict) -> None:
             if verdict.state is State.FAILED:
                 about = {"controls": [verdict.control], "pairs": [verdict.pair]}
-                for again in ask(**about, patience=patience, settling=READY, twin=twin):
+                for again in ask(**about, patience=patience, settling=READY):
                     if again.state is State.FAILED:
                         raise _Red(again)
 

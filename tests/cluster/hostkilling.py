@@ -111,7 +111,7 @@ class _Beside:
         yield from self._killed(floods, 1)
 
     def _killed(self, mutants: Sequence[Mutant], workers: int) -> Iterator[Result]:
-        """First as many API servers as run at a time, without changes: no pair of theirs may turn red, as is asked of mutants."""
+        """First as many API servers as run at a time, without changes: no pair of theirs may turn red."""
         together = batches(mutants)
         controls = sorted({m.control for m in mutants})
         shares = [controls[i::workers] for i in range(min(workers, len(controls)))]
@@ -152,10 +152,10 @@ class _Beside:
         try:
             with self._second(mutant.flags, _texts(mutant)) as session:
                 red = self._red(session, [mutant.control])
-            if not red and mutant.control == _RETENTION and (by := self._ages(mutant.flags)):
-                return Result(mutant, How.FILES, by)
         except RingfenceError as bad:
             return _failed(mutant, bad)
+        if not red and mutant.control == _RETENTION and (by := self._ages(mutant.flags)):
+            return Result(mutant, How.FILES, by)
         return Result.of(mutant, red)
 
     def _ages(self, flags: Mapping[str, str | None]) -> str:
@@ -215,7 +215,7 @@ def _on_host(bed: Bed, mutant: Mutant) -> Result:
 def _instead(bed: Bed, mutant: Mutant) -> Result:
     try:
         bed.plane.restart(mutant.component, mutant.flags)
-        with _hasty(bed.access) as session:
-            return Result.of(mutant, bed.red(session, [mutant.control]))
+        with _hasty(bed.access) as session:  # no unchanged one tells how busy the machine is
+            return Result.of(mutant, bed.red(session, [mutant.control], _READY[-1]))
     except RingfenceError as bad:
         return _failed(mutant, bad)

@@ -98,10 +98,10 @@ class _Round:
     def _turns_red(self, limit: float, session: Session, mutant: Mutant) -> Verdict | None:
         """What is asked last is asked when the change is in force, however long a busy machine takes to ask."""
         if _of_policies(mutant):
-            time.sleep(_TICK / 2)  # to ask before costs as much, and tells nothing
+            time.sleep(_TICK / 2)  # to ask before costs as much, and tells less
         while True:
             began = time.monotonic()
-            found = self.bed.red(session, [mutant.control], patience=0.0, twin=0.0)
+            found = self.bed.red(session, [mutant.control], patience=0.0)
             if found or began > limit:
                 return found
             time.sleep(0.1)

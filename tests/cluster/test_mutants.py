@@ -78,10 +78,10 @@ def results(bed: Bed, second: Bed) -> tuple[list[Result], list[Mutant]]:
         running = beside.submit(_until, ended, kill_objects(second, objects))
         try:
             found = list(kill_settings(bed, [m for m in settings if m not in idle]))
+            found += running.result()
         except BaseException:
             ended.set()  # or it would be waited for to the end
             raise
-        found += running.result()
     PROOF.mkdir(exist_ok=True)
     record = {"mutants": [r.row() for r in found], "defaults": [{"control": m.control, "what": m.what} for m in idle]}
     (PROOF / "mutants.json").write_text(json.dumps(record, indent=1) + "\n")

@@ -57,6 +57,8 @@ def test_a_persona_is_a_stranger_in_another_tenants_namespace(tmp_path: Path) ->
 def test_nobody_is_asked_in_an_excepted_namespace_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(NotApplicable, match=r"^kube-system is excepted from this control$"):
         chosen(cluster(tmp_path), request("kube-system"), excepted=("kube-system",))
+    twin = request("kube-system")
+    assert chosen(cluster(tmp_path), request("<production>"), twin, excepted=("kube-system",)).namespaces == {"bank"}
 
 
 def test_an_excepted_namespace_is_never_chosen(tmp_path: Path) -> None:

@@ -158,23 +158,23 @@ class Workshop:
         folders = {"GOCACHE": str(self.build_cache), "GOTMPDIR": str(temporary)}
         env = {**os.environ, **dict.fromkeys(UNSET, ""), **SETTINGS, **folders}
         with (self.work / "log").open("w+", encoding="utf-8", errors="replace") as log:
-            with _held() as told:
-                process = subprocess.Popen(
-                    [self.go.path, *arguments],
-                    cwd=folder,
-                    env=env,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                    text=True,
-                    start_new_session=True,  # so that compilers can be ended with it
-                )
+            process = None
             try:
-                for number in told:
-                    signal.raise_signal(number)
+                with _held():
+                    process = subprocess.Popen(
+                        [self.go.path, *arguments],
+                        cwd=folder,
+                        env=env,
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.PIPE,
+                        stderr=log,
+                        text=True,
+                        start_new_session=True,  # so that compilers can be ended with it
+                    )
                 output, _ = process.communicate()
             except BaseException:
-                _end(process)
+                if process:
+                    _end(process)
                 raise
             log.seek(0)
             said = log.read()
@@ -184,15 +184,19 @@ class Workshop:
 
 
 @contextlib.contextmanager
-def _held() -> Iterator[list[int]]:
-    """The signals that come meanwhile, none of which is heeded: what starts just then would be left behind."""
+def _held() -> Iterator[None]:
+    """Signals that come meanwhile are heeded after it: what starts just then would be left behind."""
     told: list[int] = []
-    before = {number: signal.signal(number, lambda number, _: told.append(number)) for number in SIGNALS}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
-        yield told
+        for number in SIGNALS:
+            signal.signal(number, lambda number, _: told.append(number))
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    for number in told:
+        signal.raise_signal(number)
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -217,7 +217,8 @@ class _Run:
             made = scene.fixtures.last_made
             refused = perform(scene, pair.refuse)
             wrong = _misses(refused, reason, audit)
-            if wrong and scene.fixtures.last_made > made:  # what each try makes anew may not be known either
+            # Another refusal may be a hiccup, and what a try makes anew may not be known either.
+            if wrong and (refused.refused or scene.fixtures.last_made > made):
                 wrong, refused = self._until(scene, pair, lambda outcome: _misses(outcome, reason, audit), "refuse")
         return (State.FAILED, wrong) if wrong else (State.PROVED, _proof(refused, reason, audit))
 
