@@ -203,6 +203,19 @@ def test_what_passes_at_last_is_asked_again_only_where_it_is_made_anew(
     assert (found.state, len(tries)) == (state, asked)
 
 
+def test_another_refusal_at_last_is_a_hiccup_that_is_asked_again(tmp_path: Path) -> None:
+    tries: list[Asked] = []
+
+    def decide(one: Asked) -> Answer | None:
+        if bad_pod(one):
+            tries.append(one)
+            return refusal(429, "TooManyRequests", "slow down") if len(tries) == 2 else POLICY
+        return None
+
+    found, _ = verdict(tmp_path, pair(given=GIVEN), decide)
+    assert (found.state, len(tries)) == (State.PROVED, 3)
+
+
 def test_a_code_is_what_a_refusal_begins_with(tmp_path: Path) -> None:
     text = pair("{path: /debug/pprof/}", "404", admit="{path: /readyz}")
     answer: dict[str, Any] = {"code": 404, "reason": "NotFound", "said": ""}

@@ -49,7 +49,7 @@ def run_pairs(
     """Verdicts on the pairs of these controls (all by default), in the catalogue's order; `seen` gets each at once.
 
     `everywhere` asks pairs of controls that emit something for each namespace in each of them, not in the first.
-    `pairs` are names: none but those are asked.
+    `pairs` are names: none but those are asked. `patience`, `settling` and `twin` are seconds: see their defaults.
     """
     run = _Run(session, resolution, patience, settling, twin, everywhere, pairs)
     verdicts = []
