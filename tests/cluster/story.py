@@ -19,6 +19,7 @@ from cluster.lifecycle import Body, read
 
 from ringfence.build import Builder
 from ringfence.documents import dump
+from ringfence.probes.api import Api
 
 STACK = "ringfence-bootstrap/dev"
 COMPONENT, NAME, FORMER = "bootstrap/stall", "stall/limitrange-defaults", "stall/limits"  # as an older release had it
@@ -232,6 +233,11 @@ def wait(ready: Callable[[], object], seconds: float = 60) -> None:
     while not ready():
         assert time.monotonic() < limit, "it never was"
         time.sleep(0.05)
+
+
+def inhabited(api: Api, namespace: str) -> None:
+    """Wait until a new namespace takes pods: they are refused for want of its ServiceAccount before anything else looks at them."""
+    wait(lambda: api.call("GET", f"/api/v1/namespaces/{namespace}/serviceaccounts/default").ok)
 
 
 def present(held: Held) -> set[str]:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 from cluster.applying import Applier
+from cluster.story import inhabited
 from helpers import ROOT, cluster
 
 from ringfence.build import Builder
@@ -67,6 +68,8 @@ def namespaces(api: Api) -> dict[tuple[str, str], str]:
     privileged["metadata"]["labels"] = {"pod-security.kubernetes.io/enforce": "privileged"}
     assert applier.apply(privileged).ok
     found["privileged", ""] = "psa-privileged"
+    for name in found.values():
+        inhabited(api, name)
     return found
 
 

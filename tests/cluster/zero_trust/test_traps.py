@@ -16,6 +16,7 @@ import pytest
 import yaml
 from cluster.applying import Applier
 from cluster.asking import ask, kubectl
+from cluster.story import inhabited
 from helpers import ROOT
 
 from ringfence.build import Builder
@@ -41,12 +42,13 @@ def api(control_plane: ControlPlane) -> Iterator[Api]:
 
 @contextmanager
 def namespace(api: Api, **labels: str) -> Iterator[str]:
-    """One with these Pod Security labels, gone in the end."""
+    """One with these Pod Security labels, which takes pods; gone in the end."""
     name = f"trap-{secrets.token_hex(4)}"
     metadata = {"name": name, "labels": {f"{LEVEL}{key}": value for key, value in labels.items()}}
     answer = api.call("POST", "/api/v1/namespaces", {**NAMESPACE, "metadata": metadata})
     assert answer.ok, answer.text
     try:
+        inhabited(api, name)
         yield name
     finally:
         api.call("DELETE", f"/api/v1/namespaces/{name}")
