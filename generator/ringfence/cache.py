@@ -17,7 +17,7 @@ def remembered(folder: Path | None, key: str, make: Callable[[], Any]) -> Any:
     """`make()`, or what it gave for this `key` in an earlier run: plain data, or code.
 
     The key names everything that the value depends on but this generator's version and this Python.
-    Only its owner can write `folder` (see `cli.inputs`); None keeps nothing.
+    Only its owner can write `folder` (see `cache_folder`); None keeps nothing.
     """
     if folder is None:
         return make()
@@ -33,3 +33,15 @@ def remembered(folder: Path | None, key: str, make: Callable[[], Any]) -> Any:
     except OSError:
         pass
     return value
+
+
+def cache_folder() -> Path | None:
+    """A folder for compiled templates that only this user can write; None when there can't be one."""
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ringfence"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state = folder.stat()
+    except (OSError, RuntimeError):  # RuntimeError: this user has no home
+        return None
+    private = not hasattr(os, "getuid") or (state.st_uid == os.getuid() and not state.st_mode & 0o022)
+    return folder if private and not folder.is_symlink() else None

@@ -21,6 +21,7 @@ from spying import Engine
 
 from ringfence.documents import load_all
 from ringfence.model import PROFILES
+from ringfence.render.environment import Environment
 from ringfence.sinks.pulumi import ClusterBaseline, ClusterBootstrap, Distribution, HardenedNamespace, Profile, source
 from ringfence.sinks.pulumi.apiserver import Snapshot
 
@@ -186,6 +187,19 @@ def test_the_stack_program_registers_the_tree(
     engine.run(lambda: runpy.run_path(str(ROOT / "stacks" / "bootstrap" / "__main__.py")))
     assert registered(engine) == rendered(file)
     assert len(set(engine.urns)) == len(engine.urns), "two resources have one URN"
+
+
+def test_templates_that_a_run_has_compiled_are_not_compiled_again(
+    engine: Engine, tmp_path: Path, copied: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compiled(*_: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    arguments: Any = {"cluster": str(copied(ROOT / "examples" / "minimal")), "preflight": False}
+    engine.run(lambda: ClusterBootstrap("bootstrap", arguments))
+    monkeypatch.setattr(Environment, "_compile", compiled)
+    engine.run(lambda: ClusterBootstrap("again", arguments))
 
 
 def empty_cluster(file: Path) -> Snapshot:

@@ -9,7 +9,7 @@ from catalogues import bodies, demo
 from helpers import write_cluster
 
 from ringfence.build import Builder
-from ringfence.cache import remembered
+from ringfence.cache import cache_folder, remembered
 from ringfence.errors import RingfenceError
 
 
@@ -62,3 +62,19 @@ def test_a_changed_control_is_read_again(tmp_path: Path, monkeypatch: pytest.Mon
     for _ in range(2):
         with pytest.raises(RingfenceError):
             Builder(cache=cache)
+
+
+def test_a_user_without_a_home_has_no_cache_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    assert cache_folder() is None
+
+
+def test_a_folder_that_others_can_write_is_none_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "ringfence"
+    (tmp_path / "ringfence").chmod(0o770)
+    assert cache_folder() is None

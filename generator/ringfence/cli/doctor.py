@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from ringfence import __version__, bundled
+from ringfence.cache import cache_folder
 from ringfence.cli.console import console
 from ringfence.cli.inputs import (
     as_of_option,
-    cache_folder,
     cluster_file,
     days_left,
     expired,

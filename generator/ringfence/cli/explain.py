@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ringfence.cache import cache_folder
 from ringfence.cli.console import console
-from ringfence.cli.inputs import cache_folder, cluster_file, cluster_of_tree, shown, templates_option, tree_around
+from ringfence.cli.inputs import cluster_file, cluster_of_tree, shown, templates_option, tree_around
 from ringfence.errors import InputError, Place, UsageError, nearest
 
 if TYPE_CHECKING:

@@ -115,16 +115,3 @@ def expired(cluster: Cluster, as_of: str) -> list[ExceptionError]:
 def days_left(expires: str, as_of: str) -> int:
     """Days from `as_of` to the last day of an exception; negative when it has expired."""
     return (datetime.date.fromisoformat(expires) - datetime.date.fromisoformat(as_of)).days
-
-
-def cache_folder() -> Path | None:
-    """A folder for compiled templates that only this user can write; None when there can't be one."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = base / "ringfence"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        state = folder.stat()
-    except OSError:
-        return None
-    private = not hasattr(os, "getuid") or (state.st_uid == os.getuid() and not state.st_mode & 0o022)
-    return folder if private and not folder.is_symlink() else None

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ringfence.cache import cache_folder
 from ringfence.cli.console import console
 from ringfence.cli.inputs import (
     as_of_option,
-    cache_folder,
     cluster_files,
     expired,
     lock_beside,

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ringfence.cache import cache_folder
 from ringfence.cli.console import console
 from ringfence.cli.environment import of_kubeconfig, of_sandbox
-from ringfence.cli.inputs import cache_folder, cluster_file, shown, templates_option
+from ringfence.cli.inputs import cluster_file, shown, templates_option
 from ringfence.errors import UsageError, nearest
 from ringfence.verdict import State
 

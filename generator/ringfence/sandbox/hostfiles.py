@@ -42,9 +42,10 @@ class HostFiles:
         """From a cluster.yaml, in kubeadm's form whatever its distribution; InputError where there are no hosts."""
         from ringfence import host
         from ringfence.build import Builder
+        from ringfence.cache import cache_folder
         from ringfence.host import kubeadm
 
-        bundle = (builder or Builder()).build(file, shown)
+        bundle = (builder or Builder(cache=cache_folder())).build(file, shown)
         cluster = bundle.cluster
         if cluster.distribution in _MANAGED:
             raise InputError(

@@ -14,6 +14,7 @@ import pulumi
 
 from ringfence import __version__, host
 from ringfence.build import Builder, Resolution
+from ringfence.cache import cache_folder
 from ringfence.documents import dump, load
 from ringfence.emission import text
 from ringfence.errors import InputError, StaleError, nearest, raise_all
@@ -101,7 +102,7 @@ def source_of(arguments: Mapping[str, Any], known: Iterable[str]) -> Source:
     plain = {key: _plain(value, key) for key, value in arguments.items() if value is not None}
     raise_all(list(_unknown(plain, tuple(known))))
     date = _date(plain.get("as_of"))
-    builder = Builder([_root() / folder for folder in plain.get("templates") or ()])
+    builder = Builder([_root() / folder for folder in plain.get("templates") or ()], cache_folder())
     resolution = _resolve(builder, plain)
     if "cluster" in plain:
         _hold(builder, resolution, _root() / plain["cluster"])
