@@ -64,5 +64,5 @@ def installing(folder: Path) -> dict[str, str]:
     constraints.write_text("\n".join(pins) + "\n", encoding="utf-8")
     cached = os.environ.get("PIP_CACHE_DIR") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pip"
     given = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV") and not k.startswith("MAKE")}
-    pip = {"PIP_CONSTRAINT": str(constraints), "PIP_CACHE_DIR": str(cached), "PIP_NO_COMPILE": "1"}  # the most time
+    pip = {"PIP_CONSTRAINT": str(constraints), "PIP_CACHE_DIR": str(cached), "PIP_COMPILE": "0"}
     return {**given, "HOME": str(folder), **pip}

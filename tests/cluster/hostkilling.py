@@ -40,6 +40,7 @@ _UNHURRIED = 180.0  # seconds that those may take
 _READY = (READY, 4 * READY)  # seconds until settings are in force, on a quiet machine and on a busy one
 _WORKERS = 4  # they wait more than they compute
 _SHARING = 3  # mutants of one API server
+_NEEDED = {"rules", "level"}  # by an audit policy, and its rules
 _WITNESSES = (
     "apiserver-oidc-structured",  # who asks
     "apiserver-authz-chain",  # may they
@@ -77,11 +78,13 @@ def batches(mutants: Sequence[Mutant]) -> list[Batch]:
 
 
 def _may_not_start(mutant: Mutant) -> bool:
-    """Does it take a file away, or a part of a file that an API server checks against a schema?"""
-    checked = (
-        f for f in mutant.files.values() if not isinstance(f, str) and f.get("kind", "").endswith("Configuration")
-    )
-    return mutant.kind == REMOVAL and (any(f.endswith("file") for f in mutant.flags) or any(True for _ in checked))
+    """Does it take away a file, a part of one that is checked against a schema, or what an audit policy can't do without?"""
+    if mutant.kind != REMOVAL:
+        return False
+    structured = [f for f in mutant.files.values() if not isinstance(f, str)]
+    checked = any(f.get("kind", "").endswith("Configuration") for f in structured)
+    needed = bool(structured) and not _NEEDED.isdisjoint(mutant.gone)
+    return checked or needed or any(f.endswith("file") for f in mutant.flags)
 
 
 def _concerns(mutants: Sequence[Mutant]) -> list[list[Mutant]]:

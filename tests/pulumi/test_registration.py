@@ -44,10 +44,11 @@ class Parent(pulumi.ComponentResource):
         self.registered = register(self, objects, opts, Terms(**terms))
 
 
-@pytest.fixture
-def production(engine: Engine) -> Engine:
-    engine.run(lambda: ClusterBootstrap("bootstrap", PRODUCTION))
-    return engine
+@pytest.fixture(scope="module")
+def production() -> Engine:
+    made = Engine()
+    made.run(lambda: ClusterBootstrap("bootstrap", PRODUCTION))
+    return made
 
 
 def of_kind(engine: Engine, kind: str) -> dict[str, Any]:
