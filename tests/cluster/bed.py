@@ -75,11 +75,13 @@ class Bed:
         found = run_pairs(session, self.resolution, controls, patience=patience)
         return [_words(v) for v in found if v.state is State.FAILED]
 
-    def red(self, session: Session, controls: Sequence[str], patience: float = READY) -> Verdict | None:
+    def red(
+        self, session: Session, controls: Sequence[str], patience: float = READY, pairs: Sequence[str] = ()
+    ) -> Verdict | None:
         """The first that fails of these controls' pairs after a change, twice: once may be a hiccup, or too early.
 
         `patience` is of the second time, which decides. The one that failed after the last change is asked first:
-        neighbours among mutants are noticed by neighbours among pairs.
+        neighbours among mutants are noticed by neighbours among pairs. `pairs` are names: none but those are asked.
         """
         ask = partial(run_pairs, session, self.resolution)
 
@@ -91,7 +93,7 @@ class Bed:
                         raise _Red(again)
 
         try:
-            for names in self._order(controls):
+            for names in [pairs] if pairs else self._order(controls):
                 ask(controls, pairs=names, patience=0.0, settling=0.0, twin=0.0, seen=look)
         except _Red as red:
             self._noticed[tuple(controls)] = red.verdict.pair

@@ -1,7 +1,7 @@
 """Mutants of the host plane put in force on real components, and the pairs of their control asked: does one turn red?
 
-An API server takes four seconds to start, so mutants of controls that have nothing in common share one. None may have to
-do with what the others notice: the witnesses, one control for each thing that an API server does to a request, must
+An API server takes four seconds to start, so mutants of controls that have nothing in common share one, and so do those
+of an audit policy that their requests tell apart. None may have to do with what the others notice: the witnesses, one control for each thing that an API server does to a request, must
 prove themselves on it, but for one that is itself changed. Where one doesn't, or a mutant is not noticed, or the server
 doesn't start, each goes alone.
 """
@@ -13,13 +13,14 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cluster.aging import Aged
+from cluster.auditing import EVERYTHING, Found, requests, together, told_apart
 from cluster.bed import READY, Bed, How, Result
 from cluster.hostmutants import HOST
 from cluster.mutants import REMOVAL, Mutant
@@ -31,9 +32,9 @@ from ringfence.verdict import Verdict
 
 API, ETCD = "kube-apiserver", "etcd"
 NOWHERE = Path(os.devnull)  # where an API server without an audit log writes it
-Batch = tuple[Mutant, ...]
 _RETENTION = "audit-retention"
 _FLOOD = "apiserver-event-rate-limit"
+_AUDIT = "audit-policy"
 _STARTING = 90.0  # seconds that a mutant may take to start, at least; a quiet machine takes four, or thirty to give up
 _SLOWER = 2  # times as long as unchanged ones took, on a busy one
 _UNHURRIED = 180.0  # seconds that those may take
@@ -64,17 +65,37 @@ def kill_settings(bed: Bed, mutants: Sequence[Mutant]) -> Iterator[Result]:
             bed.plane.restart(component)
 
 
-def batches(mutants: Sequence[Mutant]) -> list[Batch]:
-    """What goes together: of different controls, and no two about one flag or file.
+@dataclass(frozen=True)
+class Batch:
+    """Mutants of one API server; `pairs` tell of those, by their names, that share a file, of which `files` has the text."""
 
-    What an API server probably refuses to start with goes alone: others would have to be asked again.
+    mutants: tuple[Mutant, ...]
+    pairs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, batches: Iterable[Batch]) -> Batch:
+        """All of these in one."""
+        made = list(batches)
+        mutants = tuple(m for one in made for m in one.mutants)
+        pairs = {name: pairs for one in made for name, pairs in one.pairs.items()}
+        return cls(mutants, pairs, {path: text for one in made for path, text in one.files.items()})
+
+
+def batches(mutants: Sequence[Mutant], apart: Sequence[Batch] = ()) -> list[Batch]:
+    """What goes together: of different controls, and no two about one flag or file but those that can be told `apart`.
+
+    What an API server probably refuses to start with goes alone: others would have to be asked again. So does a mutant of
+    the audit policy that no request meets.
     """
-    alone = [m for m in mutants if _may_not_start(m)]
-    lanes: list[list[Mutant]] = [[] for _ in range(_SHARING)]
-    for alike in sorted(_concerns([m for m in mutants if m not in alone]), key=len, reverse=True):
+    known = {str(m) for one in apart for m in one.mutants}
+    alone = [m for m in mutants if _may_not_start(m) or (apart and m.control == _AUDIT and str(m) not in known)]
+    single = [Batch((m,)) for m in mutants if m not in alone and str(m) not in known]
+    lanes: list[list[Batch]] = [[] for _ in range(_SHARING)]
+    for alike in sorted(_concerns([*apart, *single]), key=len, reverse=True):
         min(lanes, key=len).extend(alike)
-    shared = (tuple(m for m in one if m) for one in itertools.zip_longest(*lanes))
-    return [*((m,) for m in alone), *shared]
+    shared = (Batch.of(filter(None, one)) for one in itertools.zip_longest(*lanes))
+    return [*(Batch((m,)) for m in alone), *shared]
 
 
 def _may_not_start(mutant: Mutant) -> bool:
@@ -87,15 +108,15 @@ def _may_not_start(mutant: Mutant) -> bool:
     return checked or needed or any(f.endswith("file") for f in mutant.flags)
 
 
-def _concerns(mutants: Sequence[Mutant]) -> list[list[Mutant]]:
-    """Mutants by what they are about: one control, one flag or one file is enough to belong together."""
-    groups: list[tuple[set[str], list[Mutant]]] = []
-    for mutant in mutants:
-        about = {mutant.control, *mutant.flags, *mutant.files}
+def _concerns(batches: Sequence[Batch]) -> list[list[Batch]]:
+    """Batches by what they are about: one control, one flag or one file is enough to belong together."""
+    groups: list[tuple[set[str], list[Batch]]] = []
+    for one in batches:
+        about = {name for m in one.mutants for name in (m.control, *m.flags, *m.files)}
         touching = [group for group in groups if group[0] & about]
         groups = [group for group in groups if group not in touching]
         known = set().union(about, *(names for names, _ in touching))
-        groups.append((known, [*itertools.chain.from_iterable(found for _, found in touching), mutant]))
+        groups.append((known, [*itertools.chain.from_iterable(found for _, found in touching), one]))
     return [found for _, found in groups]
 
 
@@ -115,7 +136,6 @@ class _Beside:
 
     def _killed(self, mutants: Sequence[Mutant], workers: int) -> Iterator[Result]:
         """First as many API servers as run at a time, without changes: no pair of theirs may turn red."""
-        together = batches(mutants)
         controls = sorted({m.control for m in mutants})
         shares = [controls[i::workers] for i in range(min(workers, len(controls)))]
         with ThreadPoolExecutor(workers) as pool:
@@ -126,30 +146,53 @@ class _Beside:
                 if not reds:
                     break
             assert not reds, f"API servers of the same settings: {[str(red) for red in reds]}"
-            for found in pool.map(self._together, together):
+            for found in pool.map(self._together, batches(mutants, self._told_apart(mutants, pool))):
                 yield from found
+
+    def _told_apart(self, mutants: Sequence[Mutant], pool: ThreadPoolExecutor) -> list[Batch]:
+        """Those of the audit policy that one API server can have at a time, by what is logged of the pairs' requests."""
+        bodies = {
+            str(m): next(iter(m.files.items()))
+            for m in mutants
+            if m.control == _AUDIT and m.files and not _may_not_start(m)
+        }
+        if not bodies:
+            return []
+        path, _ = next(iter(bodies.values()))
+        policy = next(m.body["content"] for m in self.bed.bundle.host if m.body.get("path") == path)
+        logs = pool.map(self._asked, ({path: dump(one)} for one in (policy, EVERYTHING)))
+        groups = told_apart(policy, {name: body for name, (_, body) in bodies.items()}, together(policy, *logs))
+        by_name = {str(m): m for m in mutants}
+        made = [
+            Batch(tuple(by_name[name] for name in one.pairs), one.pairs, {path: dump(one.policy)}) for one in groups
+        ]
+        return [one if len(one.mutants) > 1 else Batch(one.mutants) for one in made]
+
+    def _asked(self, files: Mapping[str, str]) -> Found:
+        with self._second({}, files) as session:
+            return requests(session, self.bed.resolution, _AUDIT, self.ready)
 
     def _unchanged(self, controls: Sequence[str]) -> Verdict | None:
         with self._second({}, {}) as session:
             return self._red(session, controls)
 
-    def _red(self, session: Session, controls: Sequence[str]) -> Verdict | None:
-        return self.bed.red(session, controls, self.ready)
+    def _red(self, session: Session, controls: Sequence[str], pairs: Sequence[str] = ()) -> Verdict | None:
+        return self.bed.red(session, controls, self.ready, pairs)
 
     def _together(self, batch: Batch) -> list[Result]:
-        if len(batch) == 1:
-            return [self._alone(batch[0])]
-        flags = {name: value for m in batch for name, value in m.flags.items()}
+        mutants = batch.mutants
+        if len(mutants) == 1:
+            return [self._alone(mutants[0])]
+        flags = {name: value for m in mutants for name, value in m.flags.items()}
         try:
-            with self._second(flags, _texts(*batch)) as session:
-                reds = [self._red(session, [m.control]) for m in batch]
-                ours = {m.control for m in batch}
+            with self._second(flags, {**_texts(*mutants), **batch.files}) as session:
+                reds = [self._red(session, [m.control], batch.pairs.get(str(m), ())) for m in mutants]
+                ours = {m.control for m in mutants}
                 strange = self._red(session, [c for c in _WITNESSES if c not in ours])
         except RingfenceError:
-            return [self._alone(m) for m in batch]
-        return [
-            Result.of(m, red) if red and not strange else self._alone(m) for m, red in zip(batch, reds, strict=True)
-        ]
+            return [self._alone(m) for m in mutants]
+        found = zip(mutants, reds, strict=True)
+        return [Result.of(m, red) if red and not strange else self._alone(m) for m, red in found]
 
     def _alone(self, mutant: Mutant) -> Result:
         try:
