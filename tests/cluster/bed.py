@@ -70,6 +70,11 @@ class Bed:
         self._noticed: dict[tuple[str, ...], str] = {}  # controls -> the pair of theirs that was red last
         self.access: Access = joined(plane.folder, plane.record, plane.access, resolution.cluster)
 
+    def hears(self, control: str) -> bool:
+        """Does a pair of this control look into the audit log?"""
+        pairs = (pair for pair, _, _ in planned(self.resolution, [control]) if pair)
+        return any(request["audited"] is not None for pair in pairs for request in (pair.refuse, pair.admit))
+
     def reds(self, session: Session, controls: Sequence[str] = (), patience: float = 0.0) -> list[str]:
         """What fails of these controls' pairs, or of all, in words."""
         found = run_pairs(session, self.resolution, controls, patience=patience)

@@ -1,9 +1,9 @@
 """Mutants of the host plane put in force on real components, and the pairs of their control asked: does one turn red?
 
-An API server takes four seconds to start, so mutants of controls that have nothing in common share one, and so do those
-of an audit policy that their requests tell apart. None may have to do with what the others notice: the witnesses, one control for each thing that an API server does to a request, must
-prove themselves on it, but for one that is itself changed. Where one doesn't, or a mutant is not noticed, or the server
-doesn't start, each goes alone.
+An API server takes four seconds to start, so mutants of controls that have nothing in common share one; those of an audit
+policy that their requests tell apart count as one. None may have to do with what the others notice: the witnesses, one
+control for each thing that an API server does to a request, must prove themselves on it, but for one that is itself
+changed. Where one doesn't, or a mutant is not noticed, or the server doesn't start, each goes alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,7 @@ NOWHERE = Path(os.devnull)  # where an API server without an audit log writes it
 _RETENTION = "audit-retention"
 _FLOOD = "apiserver-event-rate-limit"
 _AUDIT = "audit-policy"
+_LOG = "what is logged"
 _STARTING = 90.0  # seconds that a mutant may take to start, at least; a quiet machine takes four, or thirty to give up
 _SLOWER = 2  # times as long as unchanged ones took, on a busy one
 _UNHURRIED = 180.0  # seconds that those may take
@@ -65,7 +67,7 @@ def kill_settings(bed: Bed, mutants: Sequence[Mutant]) -> Iterator[Result]:
             bed.plane.restart(component)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """Mutants of one API server; `pairs` tell of those, by their names, that share a file, of which `files` has the text."""
 
@@ -82,20 +84,30 @@ class Batch:
         return cls(mutants, pairs, {path: text for one in made for path, text in one.files.items()})
 
 
-def batches(mutants: Sequence[Mutant], apart: Sequence[Batch] = ()) -> list[Batch]:
+def batches(mutants: Sequence[Mutant], apart: Sequence[Batch] = (), hearing: Collection[str] = ()) -> list[Batch]:
     """What goes together: of different controls, and no two about one flag or file but those that can be told `apart`.
 
-    What an API server probably refuses to start with goes alone: others would have to be asked again. So does a mutant of
-    the audit policy that no request meets.
+    Nor two of the controls that are `hearing` what is logged. What an API server probably refuses to start with goes
+    alone: others would have to be asked again. So does a mutant of the audit policy that no request meets.
     """
     known = {str(m) for one in apart for m in one.mutants}
     alone = [m for m in mutants if _may_not_start(m) or (apart and m.control == _AUDIT and str(m) not in known)]
     single = [Batch((m,)) for m in mutants if m not in alone and str(m) not in known]
-    lanes: list[list[Batch]] = [[] for _ in range(_SHARING)]
-    for alike in sorted(_concerns([*apart, *single]), key=len, reverse=True):
-        min(lanes, key=len).extend(alike)
-    shared = (Batch.of(filter(None, one)) for one in itertools.zip_longest(*lanes))
-    return [*(Batch((m,)) for m in alone), *shared]
+    return [*(Batch((m,)) for m in alone), *map(Batch.of, _rooms([*apart, *single], hearing))]
+
+
+def _rooms(batches: Sequence[Batch], hearing: Collection[str]) -> list[list[Batch]]:
+    """Those that share an API server; what has to do with the most others is placed first."""
+    about = {one: _about(one, hearing) for one in batches}
+    often = Counter(name for names in about.values() for name in names)
+    rooms: list[list[Batch]] = []
+    for one in sorted(batches, key=lambda b: max(often[name] for name in about[b]), reverse=True):
+        free = (r for r in rooms if len(r) < _SHARING and not any(about[one] & about[other] for other in r))
+        room = next(free, None)
+        if room is None:
+            rooms.append(room := [])
+        room.append(one)
+    return rooms
 
 
 def _may_not_start(mutant: Mutant) -> bool:
@@ -108,16 +120,10 @@ def _may_not_start(mutant: Mutant) -> bool:
     return checked or needed or any(f.endswith("file") for f in mutant.flags)
 
 
-def _concerns(batches: Sequence[Batch]) -> list[list[Batch]]:
-    """Batches by what they are about: one control, one flag or one file is enough to belong together."""
-    groups: list[tuple[set[str], list[Batch]]] = []
-    for one in batches:
-        about = {name for m in one.mutants for name in (m.control, *m.flags, *m.files)}
-        touching = [group for group in groups if group[0] & about]
-        groups = [group for group in groups if group not in touching]
-        known = set().union(about, *(names for names, _ in touching))
-        groups.append((known, [*itertools.chain.from_iterable(found for _, found in touching), one]))
-    return [found for _, found in groups]
+def _about(batch: Batch, hearing: Collection[str]) -> set[str]:
+    """What no other of one API server may be about: a control, a flag, a file, or what is logged."""
+    log = {_LOG for m in batch.mutants if m.control in hearing}
+    return log.union(name for m in batch.mutants for name in (m.control, *m.flags, *m.files))
 
 
 class _Beside:
@@ -125,6 +131,7 @@ class _Beside:
 
     def __init__(self, bed: Bed, mutants: Sequence[Mutant]) -> None:
         self.bed, self.mutants = bed, mutants
+        self.hearing = {c.id for c in bed.resolution.controls if c.id in (_AUDIT, _RETENTION) or bed.hears(c.id)}
         self.patience = _UNHURRIED  # seconds that one may take to start
         self.ready = READY  # seconds that what it has read may take to be in force
 
@@ -146,7 +153,7 @@ class _Beside:
                 if not reds:
                     break
             assert not reds, f"API servers of the same settings: {[str(red) for red in reds]}"
-            for found in pool.map(self._together, batches(mutants, self._told_apart(mutants, pool))):
+            for found in pool.map(self._together, batches(mutants, self._told_apart(mutants, pool), self.hearing)):
                 yield from found
 
     def _told_apart(self, mutants: Sequence[Mutant], pool: ThreadPoolExecutor) -> list[Batch]:
@@ -188,6 +195,7 @@ class _Beside:
             with self._second(flags, {**_texts(*mutants), **batch.files}) as session:
                 reds = [self._red(session, [m.control], batch.pairs.get(str(m), ())) for m in mutants]
                 ours = {m.control for m in mutants}
+                ours |= self.hearing if ours & self.hearing else set()
                 strange = self._red(session, [c for c in _WITNESSES if c not in ours])
         except RingfenceError:
             return [self._alone(m) for m in mutants]
