@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,53 @@ def test_a_folder_that_others_can_write_is_none_of_ours(tmp_path: Path, monkeypa
     assert cache_folder() == tmp_path / "ringfence"
     (tmp_path / "ringfence").chmod(0o770)
     assert cache_folder() is None
+
+
+def test_a_folder_that_others_can_replace_is_none_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of another user's home that `sudo` has kept: they rename ours, and put theirs in its place."""
+    above = tmp_path / "above"
+    (above / "cache").mkdir(parents=True)
+    (above / "cache").chmod(0o700)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(above / "cache"))
+    above.chmod(0o777)
+    assert cache_folder() is None
+    above.chmod(0o1777)
+    assert cache_folder() == above / "cache" / "ringfence", "as /tmp is: nobody renames what isn't theirs"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make another user's folder; run the tests as root")
+def test_nothing_is_made_in_another_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.chown(tmp_path, 12345, 12345)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_in_place_of_the_folder_is_none_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "theirs").mkdir(mode=0o700)
+    (tmp_path / "ringfence").symlink_to(tmp_path / "theirs")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() is None
+
+
+def test_no_cache_is_taken_from_the_folder_that_we_are_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "work" / "cache" / "ringfence").mkdir(parents=True, mode=0o700)
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / ".cache" / "ringfence"
+
+
+@pytest.mark.parametrize("how", ["writable", "a link"])
+def test_a_file_that_others_may_have_written_is_made_again(tmp_path: Path, how: str) -> None:
+    make = Maker()
+    remembered(tmp_path, "a", make)
+    (kept,) = tmp_path.iterdir()
+    if how == "writable":
+        kept.chmod(0o666)
+    else:
+        kept.rename(tmp_path / "elsewhere")
+        kept.symlink_to(tmp_path / "elsewhere")
+    assert remembered(tmp_path, "a", make) == {"made": [2]}
+    assert remembered(tmp_path, "a", make) == {"made": [2]}, "and is ours again"
