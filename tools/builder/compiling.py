@@ -195,8 +195,8 @@ def _held() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    for number in told:
-        signal.raise_signal(number)
+        for number in told:
+            signal.raise_signal(number)
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -93,7 +93,10 @@ class Places:
     """The namespaces chosen for one pair, by role, and the groups of personas in them."""
 
     def __init__(self, cluster: Cluster, requests: Sequence[Mapping[str, Any]], excepted: frozenset[str]) -> None:
-        """Raises NotApplicable when the cluster has no namespace or group that the pair needs."""
+        """`requests` begin with the one that must be refused.
+
+        Raises NotApplicable when the cluster has no namespace or group that the pair needs.
+        """
         self._cluster = cluster
         self._needs = _needs(requests)
         self._excepted = excepted
