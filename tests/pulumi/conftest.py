@@ -11,11 +11,11 @@ from catalogues import Command
 from spying import Engine
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)  # this folder is no package, of which a fixture could be
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What templates compile to, apart from what this user's own runs have kept."""
+    """What templates compile to, apart from what this user's own runs have kept, and for these tests alone."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
         yield
 
 
