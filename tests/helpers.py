@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ringfence.documents import dump
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,6 +43,13 @@ def write_cluster(folder: Path, **changes: Any) -> Path:
     file = folder / "cluster.yaml"
     file.write_text(dump(cluster(**changes)), encoding="utf-8")
     return file
+
+
+def need_private(folder: Path) -> None:
+    """Skip a test that needs a folder which nobody else can replace, below a TMPDIR where others can."""
+    above = [place.stat() for place in folder.resolve().parents]
+    if any(s.st_uid not in (0, os.getuid()) or (s.st_mode & 0o022 and not s.st_mode & 0o1000) for s in above):
+        pytest.skip("others can replace a folder above the temporary one; TMPDIR with one of your own runs it")
 
 
 def golden(file: Path, text: str) -> None:

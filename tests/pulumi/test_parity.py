@@ -16,7 +16,7 @@ import pulumi
 import pytest
 from answering import kubeconfig
 from catalogues import Command
-from helpers import ROOT, write_cluster
+from helpers import ROOT, need_private, write_cluster
 from spying import Engine
 
 from ringfence.documents import load_all
@@ -192,6 +192,8 @@ def test_the_stack_program_registers_the_tree(
 def test_templates_that_a_run_has_compiled_are_not_compiled_again(
     engine: Engine, tmp_path: Path, copied: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    need_private(tmp_path)
+
     def compiled(*_: Any) -> None:
         raise AssertionError
 

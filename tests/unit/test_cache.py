@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from catalogues import bodies, demo
-from helpers import write_cluster
+from helpers import need_private, write_cluster
 
 from ringfence.build import Builder
 from ringfence.cache import cache_folder, remembered
@@ -75,6 +75,7 @@ def test_a_user_without_a_home_has_no_cache_and_no_error(monkeypatch: pytest.Mon
 
 
 def test_a_folder_that_others_can_write_is_none_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need_private(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "ringfence"
     (tmp_path / "ringfence").chmod(0o770)
@@ -83,6 +84,7 @@ def test_a_folder_that_others_can_write_is_none_of_ours(tmp_path: Path, monkeypa
 
 def test_a_folder_that_others_can_replace_is_none_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As of another user's home that `sudo` has kept: they rename ours, and put theirs in its place."""
+    need_private(tmp_path)
     above = tmp_path / "above"
     (above / "cache").mkdir(parents=True)
     (above / "cache").chmod(0o700)
@@ -110,6 +112,7 @@ def test_a_link_in_place_of_the_folder_is_none_of_ours(tmp_path: Path, monkeypat
 
 
 def test_no_cache_is_taken_from_the_folder_that_we_are_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need_private(tmp_path)
     (tmp_path / "work" / "cache" / "ringfence").mkdir(parents=True, mode=0o700)
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setenv("XDG_CACHE_HOME", "cache")
