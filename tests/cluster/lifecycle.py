@@ -47,6 +47,7 @@ class Life:
     credentials: tuple[str, ...]  # what the kubeconfig holds that is nobody else's business
     second: Done
     unchanged: dict[str, Body | None]  # after the second
+    preview: Body
     refused: Done  # `destroy` without the key
     kept: dict[str, Body | None]
     lifted: Done  # `up` with the key
@@ -98,6 +99,7 @@ def _live(steps: dict[str, Any], engine: Engine, cluster: Applier) -> dict[str, 
     steps["held"] = read(cluster, wanted.values())
     steps["outputs"] = engine.outputs()
     steps["state"] = engine.everything_kept()
+    steps["preview"] = engine.preview()
     steps["second"] = engine.up("--expect-no-changes")
     steps["unchanged"] = read(cluster, wanted.values())
     steps["refused"] = engine.run("destroy", "--yes", ok=False)

@@ -32,6 +32,7 @@ def test_one_run_converges(life: Lives, example: str) -> None:
 @of_every_example
 def test_a_second_run_changes_nothing(life: Lives, example: str) -> None:
     seen = life(example)
+    assert seen.preview["changeSummary"] == {"same": seen.first.counts["created"]}
     assert seen.second.counts == {"unchanged": seen.first.counts["created"]}
     assert versions(seen.unchanged) == versions(seen.held), "nothing was written to the API server"
 

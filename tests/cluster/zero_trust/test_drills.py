@@ -89,21 +89,25 @@ def test_a_second_administrators_kubeconfig_does_not_overwrite_the_first_in_escr
 
 
 @pytest.mark.parametrize(
-    ("flags", "wrong"),
-    [({}, ""), ({"audit-log-maxage": "1"}, "is not too old, and is dropped")],
-    ids=["as generated", "a day"],
+    ("flags", "old", "many"),
+    [
+        ({}, "", ""),
+        ({"audit-log-maxage": None}, "is too old, and is kept", ""),
+        ({"audit-log-maxbackup": None}, "", "files are kept, not"),
+        ({"audit-log-maxage": "1"}, "is not too old, and is dropped", ""),
+    ],
+    ids=["as generated", "without an age", "without a number", "a day"],
 )
 def test_audit_files_are_kept_as_long_and_as_many_as_is_said(
-    control_plane: ControlPlane, flags: dict[str, str | None], wrong: str
+    control_plane: ControlPlane, flags: dict[str, str | None], old: str, many: str
 ) -> None:
-    """What somebody notices who leaves a flag out, the mutants of audit-retention tell."""
     params = next(c.params for c in _controls() if c.id == "audit-retention")
     aged = Aged("/var/log/kubernetes/audit/audit.log", params["days"], params["files"])
-    for files, expected in ((aged.old(), wrong), (aged.many(), "")):
+    for files, wrong in ((aged.old(), old), (aged.many(), many)):
         with control_plane.second_apiserver(flags, files) as one:
             assert one.audit_log is not None
             found = aged.wrong(one.audit_log)
-            assert expected in found if expected else found == ""
+            assert wrong in found if wrong else found == ""
 
 
 def _controls() -> tuple[ResolvedControl, ...]:
