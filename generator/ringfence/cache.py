@@ -52,11 +52,11 @@ def cache_folder() -> Path | None:
         named = Path(os.environ.get("XDG_CACHE_HOME", ""))
         base = (named if named.is_absolute() else Path.home() / ".cache").resolve()
         folder = base / "ringfence"
-        there = [place for place in folder.parents if place.exists()]
-        if not all(_safe(place.lstat()) for place in there):
+        if not _guarded(folder):  # so nothing is made in another user's home
             return None
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return folder if stat.S_ISDIR(folder.lstat().st_mode) and _ours(folder.lstat()) else None
+        found = folder.lstat()
+        return folder if stat.S_ISDIR(found.st_mode) and _ours(found) and _guarded(folder) else None
     except (OSError, RuntimeError):  # RuntimeError: this user has no home
         return None
 
@@ -74,8 +74,7 @@ def _ours(found: os.stat_result) -> bool:
     return not _USERS or (found.st_uid == os.getuid() and not found.st_mode & 0o022)
 
 
-def _safe(found: os.stat_result) -> bool:
-    """Can nobody but this user and root replace what is in this folder of theirs?"""
-    return not _USERS or (
-        found.st_uid in (0, os.getuid()) and (not found.st_mode & 0o022 or bool(found.st_mode & stat.S_ISVTX))
-    )
+def _guarded(folder: Path) -> bool:
+    """Can nobody but this user and root replace it, or one of the folders above it that are there?"""
+    above = [place.lstat() for place in folder.parents if place.exists()] if _USERS else []
+    return all(s.st_uid in (0, os.getuid()) and (not s.st_mode & 0o022 or s.st_mode & stat.S_ISVTX) for s in above)

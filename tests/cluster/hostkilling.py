@@ -158,22 +158,14 @@ class _Beside:
 
     def _told_apart(self, mutants: Sequence[Mutant], pool: ThreadPoolExecutor) -> list[Batch]:
         """Those of the audit policy that one API server can have at a time, by what is logged of the pairs' requests."""
-        bodies = {
-            str(m): next(iter(m.files.items()))
-            for m in mutants
-            if m.control == _AUDIT and m.files and not _may_not_start(m)
-        }
-        if not bodies:
+        ours = {str(m): m for m in mutants if m.control == _AUDIT and m.files and not _may_not_start(m)}
+        if not ours:
             return []
-        path, _ = next(iter(bodies.values()))
+        (path,) = {path for m in ours.values() for path in m.files}
         policy = next(m.body["content"] for m in self.bed.bundle.host if m.body.get("path") == path)
         logs = pool.map(self._asked, ({path: dump(one)} for one in (policy, EVERYTHING)))
-        groups = told_apart(policy, {name: body for name, (_, body) in bodies.items()}, together(policy, *logs))
-        by_name = {str(m): m for m in mutants}
-        made = [
-            Batch(tuple(by_name[name] for name in one.pairs), one.pairs, {path: dump(one.policy)}) for one in groups
-        ]
-        return [one if len(one.mutants) > 1 else Batch(one.mutants) for one in made]
+        groups = told_apart(policy, {name: m.files[path] for name, m in ours.items()}, together(policy, *logs))
+        return [Batch(tuple(ours[name] for name in one.pairs), one.pairs, {path: dump(one.policy)}) for one in groups]
 
     def _asked(self, files: Mapping[str, str]) -> Found:
         with self._second({}, files) as session:

@@ -95,6 +95,15 @@ def test_a_folder_that_others_can_replace_is_none_of_ours(tmp_path: Path, monkey
     assert cache_folder() == above / "cache" / "ringfence", "as /tmp is: nobody renames what isn't theirs"
 
 
+def test_folders_that_a_careless_umask_makes_are_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new"))
+    before = os.umask(0)
+    try:
+        assert cache_folder() is None
+    finally:
+        os.umask(before)
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can make another user's folder; run the tests as root")
 def test_nothing_is_made_in_another_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.chown(tmp_path, 12345, 12345)

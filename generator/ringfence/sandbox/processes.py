@@ -20,6 +20,7 @@ _LEASH = Path(__file__).with_name("leash.py")
 _SOURCE = Path(__file__).resolve().parents[2]  # the folder that `ringfence` is imported from
 _LINUX = sys.platform == "linux"
 _STEP = 0.02  # seconds between two looks at a process
+_GARBAGE = "400"  # per cent of what is in use, until it is collected: 350 MB more, and a sixth less of the CPU time
 
 
 class Identity(NamedTuple):
@@ -62,9 +63,6 @@ def end(one: Identity, grace: float) -> None:
         limit = time.monotonic() + seconds
         while one.alive and time.monotonic() < limit:
             time.sleep(_STEP)
-
-
-_GARBAGE = "400"  # per cent of what is in use, until it is collected: 350 MB more, and a sixth less of the CPU time
 
 
 @cache
