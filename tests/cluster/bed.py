@@ -75,9 +75,11 @@ class Bed:
         pairs = (pair for pair, _, _ in planned(self.resolution, [control]) if pair)
         return any(request["audited"] is not None for pair in pairs for request in (pair.refuse, pair.admit))
 
-    def reds(self, session: Session, controls: Sequence[str] = (), patience: float = 0.0) -> list[str]:
-        """What fails of these controls' pairs, or of all, in words."""
-        found = run_pairs(session, self.resolution, controls, patience=patience)
+    def reds(
+        self, session: Session, controls: Sequence[str] = (), patience: float = 0.0, pairs: Sequence[str] = ()
+    ) -> list[str]:
+        """What fails of these controls' pairs, or of all, in words; `pairs` are names: none but those are asked."""
+        found = run_pairs(session, self.resolution, controls, patience=patience, pairs=pairs)
         return [_words(v) for v in found if v.state is State.FAILED]
 
     def red(

@@ -2,13 +2,16 @@
 
 They are applied by another API server on the same etcd, which heeds no admission policy: else a mutant that some other
 control's policy refuses could not be put in force, and no pair of its own control would be asked.
+
+At first every pair is green. One that has turned red must be green again once the object is as it was: so it was red by
+the mutant, and the next one finds all as the first did. In the end every pair is asked again.
 """
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -22,13 +25,12 @@ from cluster.bed import Bed, Result
 from cluster.mutants import Mutant
 
 from ringfence.probes import Session, kubeconfig
-from ringfence.shape import Manifest
 from ringfence.verdict import Verdict
 
 _IN_FORCE = 6.0  # seconds within which a changed object is
 _TICK = 1.0  # seconds between two looks of an API server at what policies there are (plugin/policy/generic/policy_source.go)
+_PAUSE = 0.1  # seconds between asking once and again; then twice as long each time
 _WORKERS = 3  # they wait as much as they compute
-_GONE = 60.0  # seconds until a namespace is deleted
 _UNHURRIED = 180.0  # seconds that an API server may take to start
 _UNGUARDED = {
     "enable-admission-plugins": None,
@@ -39,12 +41,11 @@ _UNGUARDED = {
 def kill_objects(bed: Bed, mutants: Sequence[Mutant]) -> Generator[Result]:
     """Of policies that refuse less one of each control at a time, of all else one after another.
 
-    What admits more refuses nothing else, so no other control's pair turns red by it. Namespaces that go take all else
-    in them along, so they go last.
+    What admits more refuses nothing else, so no other control's pair turns red by it.
     """
     policies = [m for m in mutants if not m.refuses_more and _of_policies(m)]
     by_control = (list(alike) for _, alike in itertools.groupby(policies, key=lambda m: m.control))
-    others = sorted((m for m in mutants if m not in policies), key=_is_namespace)
+    others = [m for m in mutants if m not in policies]
     with _Round.opened(bed) as one_round:
         for batch in (*zip_longest(*by_control), *((m,) for m in others)):
             yield from one_round.kill([m for m in batch if m])
@@ -70,13 +71,12 @@ class _Round:
             yield cls(bed, door, sessions, stack.enter_context(ThreadPoolExecutor(_WORKERS)))
 
     def kill(self, batch: list[Mutant]) -> list[Result]:
-        for mutant, red in zip(batch, self._pool.map(partial(self._asked, self._green_again), batch), strict=True):
-            assert not red, f"before {mutant}: {red}"
         with ExitStack() as changes:
             for mutant in batch:
                 changes.enter_context(self._changed(mutant))
-            limit = time.monotonic() + _IN_FORCE
-            reds = list(self._pool.map(partial(self._asked, partial(self._turns_red, limit)), batch))
+            reds = self._each(partial(self._turns_red, time.monotonic()), batch)
+        still = self._each(self._stays_red, filter(None, reds))
+        assert not any(still), f"red without {batch}: {still}"
         return [Result.of(m, red) for m, red in zip(batch, reds, strict=True)]
 
     def all_green(self, controls: Sequence[str]) -> None:
@@ -85,26 +85,33 @@ class _Round:
         assert self.bed.reds(session, controls, patience=_IN_FORCE) == [], "every object is as it was"
         self._sessions.put(session)
 
-    def _asked(self, ask: Callable[[Session, Mutant], Any], mutant: Mutant) -> Any:
-        session = self._sessions.get()
-        try:
-            return ask(session, mutant)
-        finally:
-            self._sessions.put(session)
+    def _each(self, ask: Callable[[Session, Any], Any], asked: Iterable[Any]) -> list[Any]:
+        """What is answered to each, some at a time."""
 
-    def _green_again(self, session: Session, mutant: Mutant) -> list[str]:
-        return self.bed.reds(session, [mutant.control], patience=_IN_FORCE)
+        def one(about: Any) -> Any:
+            session = self._sessions.get()
+            try:
+                return ask(session, about)
+            finally:
+                self._sessions.put(session)
 
-    def _turns_red(self, limit: float, session: Session, mutant: Mutant) -> Verdict | None:
+        return list(self._pool.map(one, asked))
+
+    def _turns_red(self, changed: float, session: Session, mutant: Mutant) -> Verdict | None:
         """What is asked last is asked when the change is in force, however long a busy machine takes to ask."""
-        if _of_policies(mutant):
-            time.sleep(_TICK / 2)  # to ask before costs as much, and tells less
+        if _of_policies(mutant):  # to ask before costs as much, and tells less
+            time.sleep(max(0.0, changed + _TICK / 2 - time.monotonic()))
+        pause = _PAUSE
         while True:
             began = time.monotonic()
             found = self.bed.red(session, [mutant.control], patience=0.0)
-            if found or began > limit:
+            if found or began > changed + _IN_FORCE:
                 return found
-            time.sleep(0.1)
+            time.sleep(pause)
+            pause *= 2
+
+    def _stays_red(self, session: Session, red: Verdict) -> list[str]:
+        return self.bed.reds(session, [red.control], patience=_IN_FORCE, pairs=[red.pair])
 
     @contextmanager
     def _changed(self, mutant: Mutant) -> Iterator[None]:
@@ -119,26 +126,11 @@ class _Round:
         try:
             yield
         finally:
-            for manifest, body in mutant.objects:
-                self._restore(manifest, body is None)
-
-    def _restore(self, manifest: Manifest, gone: bool) -> None:
-        if manifest.kind == "Namespace" and gone and manifest.shape.mode == "own":
-            limit = time.monotonic() + _GONE
-            while self.door.api.call("GET", self.door.path(manifest.body)).ok and time.monotonic() < limit:
-                time.sleep(0.2)
-            inside = [m for m in self.bed.bundle if m.namespace == manifest.name]
-            self.door.apply_all([manifest, *inside])
-        else:
-            self.door.apply_all([manifest])
+            self.door.apply_all([manifest for manifest, _ in mutant.objects])
 
 
 def _of_policies(mutant: Mutant) -> bool:
     return all("AdmissionPolicy" in manifest.kind for manifest, _ in mutant.objects)
-
-
-def _is_namespace(mutant: Mutant) -> bool:
-    return any(m.kind == "Namespace" and body is None for m, body in mutant.objects)
 
 
 def _bare(body: dict[str, Any]) -> dict[str, Any]:
