@@ -3,7 +3,8 @@
 An API server takes four seconds to start, so mutants of controls that have nothing in common share one; those of an audit
 policy that their requests tell apart count as one. None may have to do with what the others notice: the witnesses, one
 control for each thing that an API server does to a request, must prove themselves on it, but for one that is itself
-changed. Where one doesn't, or a mutant is not noticed, or the server doesn't start, each goes alone.
+changed. Where one doesn't, or the server doesn't start, they go on in the parts that were put together, in the end alone;
+so does by itself a mutant that is not noticed.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ _UNHURRIED = 180.0  # seconds that those may take
 _READY = (READY, 4 * READY)  # seconds until settings are in force, on a quiet machine and on a busy one
 _WORKERS = 4  # they wait more than they compute
 _SHARING = 3  # mutants of one API server
-_NEEDED = {"rules", "level"}  # by an audit policy, and its rules
+_NEEDED = {"rules", "level"}  # fields without which no audit policy, or rule of it, is read
+_CHECKED = {"AuthenticationConfiguration", "AuthorizationConfiguration", "EncryptionConfiguration"}  # need most fields
 _WITNESSES = (
     "apiserver-oidc-structured",  # who asks
     "apiserver-authz-chain",  # may they
@@ -69,19 +71,23 @@ def kill_settings(bed: Bed, mutants: Sequence[Mutant]) -> Iterator[Result]:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Mutants of one API server; `pairs` tell of those, by their names, that share a file, of which `files` has the text."""
+    """Mutants of one API server; `pairs` tell of those, by their names, that share a file, of which `files` has the text.
+
+    `parts` are the batches of which it was made.
+    """
 
     mutants: tuple[Mutant, ...]
     pairs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    parts: tuple[Batch, ...] = ()
 
     @classmethod
     def of(cls, batches: Iterable[Batch]) -> Batch:
         """All of these in one."""
-        made = list(batches)
+        made = tuple(batches)
         mutants = tuple(m for one in made for m in one.mutants)
         pairs = {name: pairs for one in made for name, pairs in one.pairs.items()}
-        return cls(mutants, pairs, {path: text for one in made for path, text in one.files.items()})
+        return cls(mutants, pairs, {path: text for one in made for path, text in one.files.items()}, made)
 
 
 def batches(mutants: Sequence[Mutant], apart: Sequence[Batch] = (), hearing: Collection[str] = ()) -> list[Batch]:
@@ -111,11 +117,11 @@ def _rooms(batches: Sequence[Batch], hearing: Collection[str]) -> list[list[Batc
 
 
 def _may_not_start(mutant: Mutant) -> bool:
-    """Does it take away a file, a part of one that is checked against a schema, or what an audit policy can't do without?"""
+    """Does it take away a file, a part of one whose fields are needed, or what an audit policy can't do without?"""
     if mutant.kind != REMOVAL:
         return False
     structured = [f for f in mutant.files.values() if not isinstance(f, str)]
-    checked = any(f.get("kind", "").endswith("Configuration") for f in structured)
+    checked = any(f.get("kind") in _CHECKED for f in structured)
     needed = bool(structured) and not _NEEDED.isdisjoint(mutant.gone)
     return checked or needed or any(f.endswith("file") for f in mutant.flags)
 
@@ -190,9 +196,15 @@ class _Beside:
                 ours |= self.hearing if ours & self.hearing else set()
                 strange = self._red(session, [c for c in _WITNESSES if c not in ours])
         except RingfenceError:
-            return [self._alone(m) for m in mutants]
-        found = zip(mutants, reds, strict=True)
-        return [Result.of(m, red) if red and not strange else self._alone(m) for m, red in found]
+            return self._apart(batch)
+        if strange:
+            return self._apart(batch)
+        return [Result.of(m, red) if red else self._alone(m) for m, red in zip(mutants, reds, strict=True)]
+
+    def _apart(self, batch: Batch) -> list[Result]:
+        if len(batch.parts) > 1:
+            return [result for part in batch.parts for result in self._together(part)]
+        return [self._alone(m) for m in batch.mutants]
 
     def _alone(self, mutant: Mutant) -> Result:
         try:

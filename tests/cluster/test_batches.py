@@ -42,6 +42,7 @@ def test_those_of_a_policy_that_can_be_told_apart_count_as_one() -> None:
     assert sorted(len(one.mutants) for one in found) == [1, 4], "the third, which no request meets, goes alone"
     (joint,) = (one for one in found if len(one.mutants) == 4)
     assert (joint.pairs, joint.files) == (told.pairs, told.files)
+    assert told in joint.parts, "where the others keep the server from starting, these still go together"
 
 
 def test_what_probably_doesn_t_start_goes_alone() -> None:
