@@ -76,7 +76,7 @@ class _Round:
                 changes.enter_context(self._changed(mutant))
             reds = self._each(partial(self._turns_red, time.monotonic()), batch)
         still = self._each(self._stays_red, filter(None, reds))
-        assert not any(still), f"red without {batch}: {still}"
+        assert not any(still), f"red without {[str(m) for m in batch]}: {still}"
         return [Result.of(m, red) for m, red in zip(batch, reds, strict=True)]
 
     def all_green(self, controls: Sequence[str]) -> None:
