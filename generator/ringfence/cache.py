@@ -47,12 +47,13 @@ def cache_folder() -> Path | None:
     """A folder for compiled templates that only this user can write or replace; None when there can't be one.
 
     A base that is no absolute path is ignored (XDG Base Directory Specification): it would lie in somebody's checkout.
+    So is a home that is none.
     """
     try:
         named = Path(os.environ.get("XDG_CACHE_HOME", ""))
-        base = (named if named.is_absolute() else Path.home() / ".cache").resolve()
-        folder = base / "ringfence"
-        if not _guarded(folder):  # so nothing is made in another user's home
+        base = named if named.is_absolute() else Path.home() / ".cache"
+        folder = base.resolve() / "ringfence"
+        if not base.is_absolute() or not _guarded(folder):  # so nothing is made in another user's home
             return None
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()

@@ -47,12 +47,18 @@ def test_the_sandbox_looks_in_the_same_cache_for_the_same_releases(monkeypatch: 
     for name, minor in binaries.MINORS.items():
         family = ETCD if name.startswith("etcd") else KUBE
         assert family.version().startswith(f"v{minor}."), name
-    for env in ({"RINGFENCE_TOOLS_CACHE": "/a", "XDG_CACHE_HOME": "/b"}, {"XDG_CACHE_HOME": "/b"}, {"HOME": "/c"}):
+    for env in (
+        {"RINGFENCE_TOOLS_CACHE": "/a", "XDG_CACHE_HOME": "/b"},
+        {"XDG_CACHE_HOME": "/b"},
+        {"XDG_CACHE_HOME": "b", "HOME": "/c"},
+        {"HOME": "/c"},
+    ):
         for name in ("RINGFENCE_TOOLS_CACHE", "XDG_CACHE_HOME", "HOME"):
             monkeypatch.delenv(name, raising=False)
         for name, value in env.items():
             monkeypatch.setenv(name, value)
         assert binaries.cache(env) == cache.folder()
+        assert cache.folder().is_absolute()
 
 
 def test_what_fits_is_what_the_pulumi_extra_asks_for() -> None:

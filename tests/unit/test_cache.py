@@ -129,6 +129,31 @@ def test_no_cache_is_taken_from_the_folder_that_we_are_in(tmp_path: Path, monkey
     assert cache_folder() == tmp_path / ".cache" / "ringfence"
 
 
+def test_a_home_that_is_no_absolute_path_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need_private(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", ".")
+    assert cache_folder() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only root gives files away")
+def test_what_somebody_else_owns_is_none_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need_private(tmp_path)
+    make = Maker()
+    remembered(tmp_path, "a", make)
+    (kept,) = tmp_path.iterdir()
+    os.chown(kept, 12345, -1)
+    assert remembered(tmp_path, "a", make) == {"made": [2]}
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = tmp_path / "ringfence"
+    folder.mkdir(mode=0o700)
+    assert cache_folder() == folder
+    os.chown(folder, 12345, -1)
+    assert cache_folder() is None
+
+
 @pytest.mark.parametrize("how", ["writable", "a link"])
 def test_a_file_that_others_may_have_written_is_made_again(tmp_path: Path, how: str) -> None:
     make = Maker()

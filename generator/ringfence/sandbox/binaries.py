@@ -87,7 +87,8 @@ def _places(environ: Mapping[str, str], name: str) -> Iterator[Path]:
 
 def cache(environ: Mapping[str, str]) -> Path:
     """The folder that `make tools` builds into."""
-    base = environ.get("RINGFENCE_TOOLS_CACHE") or environ.get("XDG_CACHE_HOME")
+    named = environ.get("XDG_CACHE_HOME", "")  # a relative one is ignored, as XDG says: it would lie in some checkout
+    base = environ.get("RINGFENCE_TOOLS_CACHE") or (named if Path(named).is_absolute() else "")
     return (Path(base) if base else Path(environ.get("HOME", "/")) / ".cache") / "ringfence-tools"
 
 
