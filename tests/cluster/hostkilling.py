@@ -38,6 +38,7 @@ _RETENTION = "audit-retention"
 _FLOOD = "apiserver-event-rate-limit"
 _AUDIT = "audit-policy"
 _LOG = "what is logged"
+_POD_SECURITY = "PodSecurity"  # the plugin, which a flag turns off and a file configures
 _STARTING = 90.0  # seconds that a mutant may take to start, at least; a quiet machine takes four, or thirty to give up
 _SLOWER = 2  # times as long as unchanged ones took, on a busy one
 _UNHURRIED = 180.0  # seconds that those may take
@@ -127,9 +128,10 @@ def _may_not_start(mutant: Mutant) -> bool:
 
 
 def _about(batch: Batch, hearing: Collection[str]) -> set[str]:
-    """What no other of one API server may be about: a control, a flag, a file, or what is logged."""
-    log = {_LOG for m in batch.mutants if m.control in hearing}
-    return log.union(name for m in batch.mutants for name in (m.control, *m.flags, *m.files))
+    """What no other of one API server may be about: a control, a flag, a file, what is logged, or Pod Security."""
+    shared = {_LOG for m in batch.mutants if m.control in hearing}
+    shared |= {_POD_SECURITY for m in batch.mutants if m.control.startswith("psa-") or _POD_SECURITY in m.what}
+    return shared.union(name for m in batch.mutants for name in (m.control, *m.flags, *m.files))
 
 
 class _Beside:

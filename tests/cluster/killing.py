@@ -3,8 +3,8 @@
 They are applied by another API server on the same etcd, which heeds no admission policy: else a mutant that some other
 control's policy refuses could not be put in force, and no pair of its own control would be asked.
 
-At first every pair is green. One that has turned red must be green again once the object is as it was: so it was red by
-the mutant, and the next one finds all as the first did. In the end every pair is asked again.
+At first every pair is green, which callers see to. One that has turned red must be green again once the object is as it
+was, before the next mutant; the control's other pairs aren't asked then. In the end every pair is.
 """
 
 from __future__ import annotations

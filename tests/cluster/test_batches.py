@@ -26,6 +26,11 @@ def test_those_of_one_control_or_flag_or_file_don_t() -> None:
     assert len(batches([mutant("a", files={"/f": "1"}), mutant("b", files={"/f": "2"})])) == 2
 
 
+def test_those_that_turn_pod_security_off_and_those_of_its_configuration_don_t() -> None:
+    off = mutant("a", "kube-apiserver with --disable-admission-plugins=PodSecurity", flags={"f": "PodSecurity"})
+    assert len(batches([off, mutant("psa-cluster-default", files={"/f": "1"})])) == 2
+
+
 def test_those_of_controls_that_look_into_the_log_don_t() -> None:
     found = batches(
         [mutant(c) for c in ("audit-policy", "psa-cluster-default", "a")],
