@@ -3,8 +3,7 @@
 They are applied by another API server on the same etcd, which heeds no admission policy: else a mutant that some other
 control's policy refuses could not be put in force, and no pair of its own control would be asked.
 
-At first every pair is green, which callers see to. One that has turned red must be green again once the object is as it
-was, before the next mutant; the control's other pairs aren't asked then. In the end every pair is.
+All pairs of its control must be green before each mutant, and one that it turned red must be green again without it.
 """
 
 from __future__ import annotations
@@ -71,6 +70,8 @@ class _Round:
             yield cls(bed, door, sessions, stack.enter_context(ThreadPoolExecutor(_WORKERS)))
 
     def kill(self, batch: list[Mutant]) -> list[Result]:
+        for mutant, red in zip(batch, self._each(self._green_again, batch), strict=True):
+            assert not red, f"before {mutant}: {red}"
         with ExitStack() as changes:
             for mutant in batch:
                 changes.enter_context(self._changed(mutant))
@@ -96,6 +97,9 @@ class _Round:
                 self._sessions.put(session)
 
         return list(self._pool.map(one, asked))
+
+    def _green_again(self, session: Session, mutant: Mutant) -> list[str]:
+        return self.bed.reds(session, [mutant.control], patience=_IN_FORCE)
 
     def _turns_red(self, changed: float, session: Session, mutant: Mutant) -> Verdict | None:
         """What is asked last is asked when the change is in force, however long a busy machine takes to ask."""

@@ -33,9 +33,7 @@ class Entry(TypedDict):
 
 def folder() -> Path:
     """The folder of built programs, by RINGFENCE_TOOLS_CACHE, else XDG_CACHE_HOME, else ~/.cache."""
-    named = os.environ.get(
-        "XDG_CACHE_HOME", ""
-    )  # a relative one is ignored, as XDG says: it would lie in some checkout
+    named = os.environ.get("XDG_CACHE_HOME", "")  # a relative one is ignored, as XDG says
     base = os.environ.get("RINGFENCE_TOOLS_CACHE") or (named if Path(named).is_absolute() else "")
     return (Path(base) if base else Path.home() / ".cache") / "ringfence-tools"
 
